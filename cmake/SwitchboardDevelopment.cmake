@@ -1,0 +1,15 @@
+# How we build this project ourselves. Not installed, and not read where switchboard is a subdirectory.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE_PROGRAM}")
+endif()
+
+set(SWITCHBOARD_SANITIZE "" CACHE STRING "Sanitizers for tests and examples, e.g. address,undefined")
+if(SWITCHBOARD_SANITIZE)
+  add_compile_options(-fsanitize=${SWITCHBOARD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SWITCHBOARD_SANITIZE})
+endif()
+
+add_library(switchboard_warnings INTERFACE)
+target_compile_options(switchboard_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <chrono>
+
+namespace switchboard::inline v1 {
+
+/// A length of time. Never a bare integer in this library's interfaces.
+using Duration = std::chrono::nanoseconds;
+
+/// The axis that time points lie on: monotonic, its zero chosen by whoever keeps the time
+/// (the server: the steady clock; tests: a number that only they advance). Nothing here reads a clock.
+struct TimeAxis {
+  using duration = Duration;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<TimeAxis, duration>;
+  static constexpr bool is_steady = true;
+};
+
+/// A moment on that axis.
+using TimePoint = TimeAxis::time_point;
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <array>
+#include <algorithm>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <switchboard/protocol/frame_encoder.hpp>
+#include <switchboard/protocol/sequence.hpp>
+
+namespace switchboard::inline v1 {
+
+/// A message as it goes out, encoded once and shared by everyone who receives it.
+///
+/// It is a whole WebSocket frame for a plain client. A stateful client gets the same body behind a few bytes of its
+/// own (`SequencedPrefix`): the frame header and its sequence number. Immutable, so any thread may read it.
+class EncodedMessage {
+ public:
+  using Ptr = std::shared_ptr<const EncodedMessage>;
+
+  enum class Kind : std::uint8_t {
+    json,    ///< a text frame with a JSON object; may carry `"seq"` as its first member
+    binary,  ///< a binary frame that starts with a big-endian u32 type; may carry a u64 seq behind it
+    frame,   ///< any frame, the same for every client
+  };
+
+  /// `object` is the text of a JSON object, `{…}`, without a "seq" of its own.
+  /// `conflation_key` is the channel it belongs to; of two messages with one key the later may stand for both. 0: none.
+  static Ptr json(std::string_view object, std::uint64_t conflation_key = 0) {
+    return make(Kind::json, Opcode::text, {}, object, conflation_key);
+  }
+  static Ptr binary(std::uint32_t type, std::string_view payload, std::uint64_t conflation_key = 0) {
+    const std::array<char, 4> prefix{static_cast<char>(type >> 24), static_cast<char>(type >> 16 & 0xff),
+                                     static_cast<char>(type >> 8 & 0xff), static_cast<char>(type & 0xff)};
+    return make(Kind::binary, Opcode::binary, {prefix.data(), prefix.size()}, payload, conflation_key);
+  }
+  static Ptr frame(Opcode opcode, std::string_view payload) { return make(Kind::frame, opcode, {}, payload, 0); }
+
+  /// Bytes that are no WebSocket frame at all (an HTTP response): sent as they are.
+  static Ptr raw(std::string bytes) {
+    return std::make_shared<const EncodedMessage>(Passkey{}, Kind::frame, std::move(bytes), 0, 0);
+  }
+
+  Kind kind() const { return kind_; }
+  std::uint64_t conflation_key() const { return conflation_key_; }
+
+  /// The whole frame, as a plain client gets it.
+  std::string_view plain() const { return bytes_; }
+  /// The frame without its header.
+  std::string_view payload() const { return std::string_view(bytes_).substr(header_size_); }
+  /// What a message counts for in a queue or log: its bytes on a plain client's wire.
+  std::size_t size() const { return bytes_.size(); }
+
+  /// What follows the prefix in a stateful client's frame. Not for `Kind::frame`.
+  std::string_view sequenced_body() const { return payload().substr(kind_ == Kind::json ? 1 : 4); }
+
+ private:
+  struct Passkey {};
+
+ public:
+  EncodedMessage(Passkey, Kind kind, std::string bytes, std::size_t header_size, std::uint64_t conflation_key)
+      : bytes_(std::move(bytes)), conflation_key_(conflation_key),
+        header_size_(static_cast<std::uint8_t>(header_size)), kind_(kind) {}
+
+ private:
+  static Ptr make(Kind kind, Opcode opcode, std::string_view prefix, std::string_view payload, std::uint64_t key) {
+    const FrameHeader header(opcode, prefix.size() + payload.size());
+    std::string bytes;
+    bytes.reserve(header.size() + prefix.size() + payload.size());
+    bytes += header.view();
+    bytes += prefix;
+    bytes += payload;
+    return std::make_shared<const EncodedMessage>(Passkey{}, kind, std::move(bytes), header.size(), key);
+  }
+
+  std::string bytes_;
+  std::uint64_t conflation_key_;
+  std::uint8_t header_size_;
+  Kind kind_;
+};
+
+/// What stands before the shared body in a stateful client's frame: the frame header, then `{"seq":N,` in text or the
+/// type and a big-endian u64 in binary (protocol.md, "Sequence, replay, resume" and "Binary").
+class SequencedPrefix {
+ public:
+  SequencedPrefix(const EncodedMessage& message, Sequence sequence) {
+    const std::string_view body = message.sequenced_body();
+    if (message.kind() == EncodedMessage::Kind::json) {
+      std::array<char, 32> opening;
+      char* end = std::copy_n(R"({"seq":)", 7, opening.data());
+      end = std::to_chars(end, opening.data() + opening.size(), sequence.value).ptr;
+      if (!body.starts_with('}')) *end++ = ',';
+      const auto size = static_cast<std::size_t>(end - opening.data());
+      append(FrameHeader(Opcode::text, size + body.size()).view());
+      append({opening.data(), size});
+    } else {
+      append(FrameHeader(Opcode::binary, 4 + 8 + body.size()).view());
+      append(message.payload().substr(0, 4));
+      std::array<char, 8> number;
+      for (std::size_t i = 0; i < 8; ++i) number[i] = static_cast<char>(sequence.value >> (56 - 8 * i) & 0xff);
+      append({number.data(), number.size()});
+    }
+  }
+
+  std::string_view view() const { return {bytes_.data(), size_}; }
+
+ private:
+  void append(std::string_view part) {
+    std::copy(part.begin(), part.end(), bytes_.data() + size_);
+    size_ += static_cast<std::uint8_t>(part.size());
+  }
+
+  std::array<char, 48> bytes_;
+  std::uint8_t size_ = 0;
+};
+
+}  // namespace switchboard::inline v1
