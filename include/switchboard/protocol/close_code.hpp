@@ -27,7 +27,8 @@ enum class CloseCode : std::uint16_t {
 /// Whether a Close frame may carry this code: 1000–1003, 1007–1014, 3000–4999.
 constexpr bool is_sendable(CloseCode code) {
   const auto value = static_cast<std::uint16_t>(code);
-  return (value >= 1000 && value <= 1003) || (value >= 1007 && value <= 1014) || (value >= 3000 && value <= 4999);
+  return (value >= 1000 && value <= 1003) || (value >= 1007 && value <= 1014) ||
+         (value >= 3000 && value <= 4999);
 }
 
 }  // namespace switchboard::inline v1

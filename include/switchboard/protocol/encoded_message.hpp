@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <array>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
-
 #include <switchboard/protocol/frame_encoder.hpp>
 #include <switchboard/protocol/sequence.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
 /// A message as it goes out, encoded once and shared by everyone who receives it.
 ///
-/// It is a whole WebSocket frame for a plain client. A stateful client gets the same body behind a few bytes of its
-/// own (`SequencedPrefix`): the frame header and its sequence number. Immutable, so any thread may read it.
+/// It is a whole WebSocket frame for a plain client. A stateful client gets the same body behind a few bytes
+/// of its own (`SequencedPrefix`): the frame header and its sequence number. Immutable, so any thread may
+/// read it.
 class EncodedMessage {
  public:
   using Ptr = std::shared_ptr<const EncodedMessage>;
@@ -29,8 +29,9 @@ class EncodedMessage {
     frame,   ///< any frame, the same for every client
   };
 
-  /// `object` is the text of a JSON object, `{…}`, without a "seq" of its own.
-  /// `conflation_key` is the channel it belongs to; of two messages with one key the later may stand for both. 0: none.
+  /// `object` is the text of a JSON object without a "seq" of its own; its first byte is the brace.
+  /// `conflation_key` is the channel it belongs to; of two messages with one key the later may stand for
+  /// both. 0: none.
   static Ptr json(std::string_view object, std::uint64_t conflation_key = 0) {
     return make(Kind::json, Opcode::text, {}, object, conflation_key);
   }
@@ -39,7 +40,9 @@ class EncodedMessage {
                                      static_cast<char>(type >> 8 & 0xff), static_cast<char>(type & 0xff)};
     return make(Kind::binary, Opcode::binary, {prefix.data(), prefix.size()}, payload, conflation_key);
   }
-  static Ptr frame(Opcode opcode, std::string_view payload) { return make(Kind::frame, opcode, {}, payload, 0); }
+  static Ptr frame(Opcode opcode, std::string_view payload) {
+    return make(Kind::frame, opcode, {}, payload, 0);
+  }
 
   /// Bytes that are no WebSocket frame at all (an HTTP response): sent as they are.
   static Ptr raw(std::string bytes) {
@@ -60,15 +63,20 @@ class EncodedMessage {
   std::string_view sequenced_body() const { return payload().substr(kind_ == Kind::json ? 1 : 4); }
 
  private:
-  struct Passkey {};
+  struct Passkey {
+    explicit Passkey() = default;  // else `{}` from outside would do
+  };
 
  public:
   EncodedMessage(Passkey, Kind kind, std::string bytes, std::size_t header_size, std::uint64_t conflation_key)
-      : bytes_(std::move(bytes)), conflation_key_(conflation_key),
-        header_size_(static_cast<std::uint8_t>(header_size)), kind_(kind) {}
+      : bytes_(std::move(bytes)),
+        conflation_key_(conflation_key),
+        header_size_(static_cast<std::uint8_t>(header_size)),
+        kind_(kind) {}
 
  private:
-  static Ptr make(Kind kind, Opcode opcode, std::string_view prefix, std::string_view payload, std::uint64_t key) {
+  static Ptr make(Kind kind, Opcode opcode, std::string_view prefix, std::string_view payload,
+                  std::uint64_t key) {
     const FrameHeader header(opcode, prefix.size() + payload.size());
     std::string bytes;
     bytes.reserve(header.size() + prefix.size() + payload.size());
@@ -84,8 +92,8 @@ class EncodedMessage {
   Kind kind_;
 };
 
-/// What stands before the shared body in a stateful client's frame: the frame header, then `{"seq":N,` in text or the
-/// type and a big-endian u64 in binary (protocol.md, "Sequence, replay, resume" and "Binary").
+/// What stands before the shared body in a stateful client's frame: the frame header, then `{"seq":N,` in
+/// text or the type and a big-endian u64 in binary (protocol.md, "Sequence, replay, resume" and "Binary").
 class SequencedPrefix {
  public:
   SequencedPrefix(const EncodedMessage& message, Sequence sequence) {
@@ -94,7 +102,8 @@ class SequencedPrefix {
       std::array<char, 32> opening;
       char* end = std::copy_n(R"({"seq":)", 7, opening.data());
       end = std::to_chars(end, opening.data() + opening.size(), sequence.value).ptr;
-      if (!body.starts_with('}')) *end++ = ',';
+      const std::size_t member = body.find_first_not_of(" \t\r\n}");
+      if (member != std::string_view::npos) *end++ = ',';
       const auto size = static_cast<std::size_t>(end - opening.data());
       append(FrameHeader(Opcode::text, size + body.size()).view());
       append({opening.data(), size});
@@ -102,7 +111,8 @@ class SequencedPrefix {
       append(FrameHeader(Opcode::binary, 4 + 8 + body.size()).view());
       append(message.payload().substr(0, 4));
       std::array<char, 8> number;
-      for (std::size_t i = 0; i < 8; ++i) number[i] = static_cast<char>(sequence.value >> (56 - 8 * i) & 0xff);
+      for (std::size_t i = 0; i < 8; ++i)
+        number[i] = static_cast<char>(sequence.value >> (56 - 8 * i) & 0xff);
       append({number.data(), number.size()});
     }
   }

@@ -3,16 +3,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
-
 #include <switchboard/protocol/close_code.hpp>
 #include <switchboard/protocol/opcode.hpp>
+#include <switchboard/protocol/utf8.hpp>
 
 namespace switchboard::inline v1 {
 
-/// The first bytes of a server's frame: 2, 4 or 10, in the shortest length form (RFC 6455 §5.2). Servers do not mask.
+/// The first bytes of a server's frame: 2, 4 or 10, in the shortest length form (RFC 6455 §5.2). Servers do
+/// not mask.
 class FrameHeader {
  public:
   static constexpr std::size_t max_size = 10;
@@ -45,26 +45,26 @@ class FrameHeader {
 
 /// Appends one whole frame to `out`.
 inline void append_frame(std::string& out, Opcode opcode, std::string_view payload) {
-  const FrameHeader header(opcode, payload.size());
-  out.reserve(out.size() + header.size() + payload.size());
-  out += header.view();
+  out += FrameHeader(opcode, payload.size()).view();
   out += payload;
 }
 
-/// A Close frame's payload: the code, then the reason, cut to the 123 bytes that fit without splitting a UTF-8 sequence.
-/// `no_status` gives an empty payload (RFC 6455 §5.5.1).
+/// A Close frame's payload: the code, then the reason, cut to the 123 bytes that fit without splitting a
+/// UTF-8 sequence. `no_status`, and any other code that may not be sent, gives an empty payload (RFC 6455
+/// §5.5.1, §7.4). A reason that is not UTF-8 is left out: it would be a breach of the protocol of our own.
 inline std::string close_payload(CloseCode code, std::string_view reason) {
-  if (code == CloseCode::no_status) return {};
+  if (!is_sendable(code)) return {};
   constexpr std::size_t max_reason = 123;
   std::size_t size = reason.size();
   if (size > max_reason) {
     size = max_reason;
     while (size > 0 && (static_cast<unsigned char>(reason[size]) & 0xC0) == 0x80) --size;
   }
+  reason = reason.substr(0, size);
   std::string payload;
   payload += static_cast<char>(static_cast<std::uint16_t>(code) >> 8);
   payload += static_cast<char>(static_cast<std::uint16_t>(code) & 0xff);
-  payload += reason.substr(0, size);
+  if (is_utf8(reason)) payload += reason;
   return payload;
 }
 
