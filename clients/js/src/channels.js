@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+import { callSafely } from './emitter.js';
+import { SwitchboardError, closed } from './errors.js';
+
+const RETRY_AFTER = 1000;
+
+/** What the server is known to hold of a channel. `unknown`: a request was cut off before its answer. */
+const Held = Object.freeze({ none: 'none', subscribed: 'subscribed', unknown: 'unknown' });
+
+/**
+ * Brings what the server holds in line with what the owner wants, one request per channel at a time: after every answer
+ * and every new connection the two are compared, and the difference is the next request.
+ */
+export class Channels {
+  #write;
+  #nextId;
+  #clock;
+  #random;
+  #onRevoked;
+  #channels = new Map();
+  #requests = new Map();
+  #isOpen = false;
+
+  constructor({ write, nextId, clock, random, onRevoked }) {
+    this.#write = write;
+    this.#nextId = nextId;
+    this.#clock = clock;
+    this.#random = random;
+    this.#onRevoked = onRevoked;
+  }
+
+  /** The channels that have a handler. */
+  get names() {
+    return [...this.#channels.values()].filter((channel) => channel.members.size > 0).map(({ name }) => name);
+  }
+
+  subscribe(name, handler, { presence = false } = {}) {
+    if (typeof name !== 'string' || name === '') throw new TypeError('a channel is a string that is not empty');
+    if (typeof handler !== 'function') throw new TypeError('subscribe needs a handler');
+    const channel = this.#channels.get(name) ?? {
+      name, members: new Set(), waiters: [], held: Held.none, hasPresence: false, request: null, retry: null, answer: null,
+    };
+    this.#channels.set(name, channel);
+    const member = { handler, presence, isConfirmed: false };
+    channel.members.add(member);
+    return this.#wait(channel, member);
+  }
+
+  /** Without a handler all of the channel's handlers go. */
+  unsubscribe(name, handler) {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return Promise.resolve({ status: 'unsubscribed', channel: name });
+    const gone = [...channel.members].filter((member) => handler === undefined || member.handler === handler);
+    this.#remove(channel, gone, new SwitchboardError('unsubscribed', 'Unsubscribed before the answer came.'));
+    return this.#wait(channel, null);
+  }
+
+  open(sessionFound) {
+    this.#isOpen = true;
+    for (const channel of [...this.#channels.values()]) {
+      if (!sessionFound) {
+        channel.held = Held.none;
+        channel.hasPresence = false;
+      }
+      this.#reconcile(channel);
+    }
+  }
+
+  cut() {
+    this.#isOpen = false;
+    this.#requests.clear();
+    for (const channel of this.#channels.values()) {
+      this.#clock.clearTimeout(channel.retry);
+      channel.retry = null;
+      if (channel.request === null) continue;
+      channel.request = null;
+      channel.held = Held.unknown;
+      channel.hasPresence = false;
+    }
+  }
+
+  /** What was confirmed stays wanted, for a later connect(). */
+  stop() {
+    this.cut();
+    for (const channel of [...this.#channels.values()]) {
+      this.#remove(channel, [...channel.members].filter((member) => !member.isConfirmed), closed());
+      for (const waiter of channel.waiters.splice(0)) waiter.reject(closed());
+      if (channel.members.size === 0 && channel.held === Held.none) this.#channels.delete(channel.name);
+    }
+  }
+
+  /** Takes in an answer or an error; false when it answers no request of a channel. */
+  settle(id, frame) {
+    const channel = this.#requests.get(id);
+    if (channel === undefined) return false;
+    this.#requests.delete(id);
+    const request = channel.request;
+    channel.request = null;
+    if (frame.type === 'error') {
+      if (frame.code === 'rate.limited') return this.#retryLater(channel);
+      this.#failed(channel, request, frame);
+    } else {
+      channel.held = request.action === 'subscribe' ? Held.subscribed : Held.none;
+      channel.hasPresence = request.action === 'subscribe' && request.presence;
+      channel.answer = frame;
+    }
+    if (channel.held === Held.none) this.#resolveUnsubscribers(channel);
+    this.#reconcile(channel);
+    return true;
+  }
+
+  /** The server took a subscription away without being asked. */
+  revoke(name, code) {
+    const channel = this.#channels.get(name);
+    if (channel === undefined) return;
+    channel.held = Held.none;
+    channel.hasPresence = false;
+    this.#revoke(channel, new SwitchboardError(code ?? 'unsubscribed', 'The server ended this subscription.'));
+    this.#reconcile(channel);
+  }
+
+  deliver(message) {
+    for (const { handler } of this.#membersOf(message.channel)) callSafely(handler, message.data, message);
+  }
+
+  deliverPresence(event) {
+    for (const { presence } of this.#membersOf(event.channel)) {
+      if (typeof presence === 'function') callSafely(presence, event);
+    }
+  }
+
+  #membersOf(name) {
+    return [...(this.#channels.get(name)?.members ?? [])];
+  }
+
+  #wait(channel, member) {
+    const promise = new Promise((resolve, reject) => channel.waiters.push({ member, resolve, reject }));
+    promise.catch(() => {}); // as in the outbox: not caring is allowed
+    this.#reconcile(channel);
+    return promise;
+  }
+
+  #reconcile(channel) {
+    if (channel.request !== null || channel.retry !== null) return;
+    const action = this.#difference(channel);
+    if (action === null) this.#settled(channel);
+    else if (this.#isOpen) this.#ask(channel, action);
+  }
+
+  #difference(channel) {
+    if (channel.members.size === 0) return channel.held === Held.none ? null : 'unsubscribe';
+    const wantsPresence = [...channel.members].some((member) => member.presence !== false);
+    const isEnough = channel.held === Held.subscribed && (channel.hasPresence || !wantsPresence);
+    return isEnough ? null : 'subscribe';
+  }
+
+  #ask(channel, action) {
+    const id = this.#nextId();
+    const presence = action === 'subscribe' && [...channel.members].some((member) => member.presence !== false);
+    const frame = { action, channel: channel.name, ...(presence ? { presence: true } : {}), id };
+    channel.request = { action, presence };
+    this.#requests.set(id, channel);
+    this.#write(JSON.stringify(frame)); // one that is not taken is asked again with the next connection
+  }
+
+  #settled(channel) {
+    this.#resolveUnsubscribers(channel);
+    for (const { member, resolve } of channel.waiters.splice(0)) {
+      member.isConfirmed = true;
+      resolve(channel.answer);
+    }
+    if (channel.members.size === 0) this.#channels.delete(channel.name);
+  }
+
+  #resolveUnsubscribers(channel) {
+    const left = [];
+    for (const waiter of channel.waiters.splice(0)) {
+      if (waiter.member === null) waiter.resolve({ status: 'unsubscribed', channel: channel.name });
+      else left.push(waiter);
+    }
+    channel.waiters = left;
+  }
+
+  #failed(channel, request, frame) {
+    const error = SwitchboardError.fromFrame(frame);
+    if (request.action === 'unsubscribe') {
+      channel.held = Held.none; // nothing better is to be had; messages of it find no handler
+    } else if (channel.held === Held.subscribed) {
+      // Only what was newly asked for (presence) failed.
+      const waiting = channel.waiters.map(({ member }) => member);
+      this.#remove(channel, waiting, error);
+    } else {
+      channel.held = Held.none;
+      this.#revoke(channel, error);
+    }
+  }
+
+  #revoke(channel, error) {
+    const wasConfirmed = [...channel.members].some((member) => member.isConfirmed);
+    this.#remove(channel, [...channel.members], error);
+    if (wasConfirmed) this.#onRevoked({ channel: channel.name, code: error.code });
+  }
+
+  #remove(channel, members, error) {
+    for (const member of members) channel.members.delete(member);
+    const left = [];
+    for (const waiter of channel.waiters.splice(0)) {
+      if (members.includes(waiter.member)) waiter.reject(error);
+      else left.push(waiter);
+    }
+    channel.waiters = left;
+  }
+
+  #retryLater(channel) {
+    channel.retry = this.#clock.setTimeout(() => {
+      channel.retry = null;
+      this.#reconcile(channel);
+    }, RETRY_AFTER * (1 + this.#random()));
+    return true;
+  }
+}

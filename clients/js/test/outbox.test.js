@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+// What becomes of requests: answered, cut off, sent again, refused.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { outcome, settled, start } from './support/harness.js';
+
+async function connected(options) {
+  const h = await start(options);
+  h.socket.welcome();
+  return h;
+}
+
+test('a publish has an id, and its promise is kept by the answer', async () => {
+  const { client, socket } = await connected();
+  const promise = client.publish('c', { a: 1 });
+  const [{ id, ...request }] = socket.sent;
+  assert.deepEqual(request, { action: 'publish', channel: 'c', data: { a: 1 } });
+  assert.equal(typeof id, 'string');
+  assert.equal((await outcome(promise)).status, 'open');
+  socket.receive({ status: 'published', channel: 'c', id });
+  assert.equal((await promise).status, 'published');
+});
+
+test('an error rejects the promise with its code', async () => {
+  const { client, socket, events } = await connected();
+  const promise = client.publish('c', 1);
+  socket.receive({ type: 'error', code: 'publish.denied', message: 'no', id: socket.sent[0].id });
+  await assert.rejects(promise, { name: 'SwitchboardError', code: 'publish.denied', message: 'no' });
+  assert.equal(events.error.length, 0);
+});
+
+test('an error that answers nothing is an event', async () => {
+  const { socket, events } = await connected();
+  socket.receive({ type: 'error', code: 'json.invalid', message: 'what?' });
+  socket.receive({ type: 'error', code: 'internal.error', message: 'oh', id: 'unheard-of' });
+  socket.receiveText('[]');
+  socket.receiveText('{');
+  assert.deepEqual(events.error.map(({ code }) => code), ['json.invalid', 'internal.error', 'protocol', 'protocol']);
+});
+
+for (const [name, welcome] of [
+  ['recovered', { seq: 0, recovered: true }],
+  ['the same session with messages missed', { seq: 200, recovered: false, missed: 100, replayed: 100 }],
+]) {
+  test(`${name}: unanswered publishes are sent again, as they were and in order, before what was queued`, async () => {
+    const h = await connected();
+    const data = { n: 1 };
+    const promises = [h.client.publish('c', data), h.client.publish('c', 2)];
+    const first = structuredClone(h.socket.sent);
+    data.n = 'changed';
+    h.socket.end();
+    promises.push(h.client.publish('c', 3));
+    await h.reconnect(welcome);
+    assert.deepEqual(h.socket.sent.slice(0, 2), first);
+    assert.equal(h.socket.sent[2].data, 3);
+    h.socket.answerAll('publish', 'published');
+    assert.equal((await Promise.all(promises)).length, 3);
+  });
+}
+
+test('a new session: unanswered publishes are rejected, queued ones are sent', async () => {
+  const h = await connected();
+  const unanswered = h.client.publish('c', 1);
+  h.socket.end();
+  const queued = h.client.publish('c', 2);
+  assert.equal((await outcome(unanswered)).status, 'open');
+  await h.reconnect({ session: 's2', missed: null });
+  assert.equal((await outcome(unanswered)).code, 'unknown-outcome');
+  assert.deepEqual(h.socket.of('publish').map(({ data }) => data), [2]);
+  assert.equal((await outcome(queued)).status, 'open');
+});
+
+test('a second answer to what was sent twice disturbs nobody', async () => {
+  const h = await connected();
+  const promise = h.client.publish('c', 1);
+  h.socket.end();
+  await h.reconnect({ recovered: true });
+  const { id } = h.socket.sent[0];
+  h.socket.receive({ status: 'published', channel: 'c', id });
+  h.socket.receive({ status: 'published', channel: 'c', id });
+  assert.equal((await promise).id, id);
+  assert.equal(h.events.error.length, 0);
+});
+
+test('a publish that is cut off twice is sent a third time', async () => {
+  const h = await connected();
+  h.client.publish('c', 1);
+  for (let count = 0; count < 2; count += 1) {
+    h.socket.end();
+    await h.reconnect({ recovered: true });
+    assert.equal(h.socket.of('publish').length, 1);
+  }
+});
+
+test('a question is asked again, in any session', async () => {
+  const h = await connected();
+  const promise = h.client.presence('c');
+  h.socket.end();
+  await h.reconnect({ session: 's2', missed: null });
+  const [{ id }] = h.socket.of('presence');
+  h.socket.receive({ status: 'presence', channel: 'c', count: 1, users: [{ user: 'ann' }], id });
+  assert.equal((await promise).users[0].user, 'ann');
+});
+
+test('a message to the application: answered by its id, and never sent twice', async () => {
+  const h = await connected();
+  const answered = h.client.send({ action: 'send', to: 'bob', data: 1, id: 7 });
+  h.socket.receive({ status: 'sent', id: 7 });
+  assert.equal((await answered).status, 'sent');
+  const cut = h.client.send({ action: 'send', to: 'bob', data: 2, id: 8 });
+  h.socket.end();
+  assert.equal((await outcome(cut)).code, 'unknown-outcome');
+  await h.reconnect({ recovered: true });
+  assert.deepEqual(h.socket.sent, []);
+});
+
+test('ids that are a number and a string are two ids', async () => {
+  const h = await connected();
+  const number = h.client.send({ id: 1 });
+  const string = h.client.send({ id: '1' });
+  h.socket.receive({ status: 'string', id: '1' });
+  h.socket.receive({ status: 'number', id: 1 });
+  assert.deepEqual([(await number).status, (await string).status], ['number', 'string']);
+});
+
+test('without an id a message counts as done when it is on its way', async () => {
+  const h = await start();
+  const promise = h.client.send({ hello: 1 });
+  assert.equal((await outcome(promise)).status, 'open');
+  h.socket.welcome();
+  assert.equal(await promise, undefined);
+  assert.deepEqual(h.socket.sent, [{ hello: 1 }]);
+});
+
+test('an id that is still unanswered cannot be used again', async () => {
+  const h = await connected();
+  h.client.send({ id: 'x' });
+  assert.equal((await outcome(h.client.send({ id: 'x' }))).code, 'duplicate-id');
+  h.socket.receive({ status: 'ok', id: 'x' });
+  assert.equal((await outcome(h.client.send({ id: 'x' }))).status, 'open');
+});
+
+test('what cannot be sent is refused at once', async () => {
+  const { client } = await connected();
+  const circle = {};
+  circle.circle = circle;
+  await assert.rejects(client.publish('c', undefined), TypeError);
+  await assert.rejects(client.publish('c', circle), TypeError);
+  await assert.rejects(client.send('text'), TypeError);
+  await assert.rejects(client.send([]), TypeError);
+});
+
+test('the queue is bounded, in number and in bytes', async () => {
+  const h = await start({ maxQueued: 2, maxQueuedBytes: 1000 });
+  const kept = [h.client.publish('c', 1), h.client.publish('c', 2)];
+  assert.equal((await outcome(h.client.publish('c', 3))).code, 'queue-full');
+  assert.equal(h.client.queued, 2);
+  h.socket.welcome();
+  assert.deepEqual(h.socket.of('publish').map(({ data }) => data), [1, 2]);
+  assert.equal((await outcome(kept[0])).status, 'open');
+
+  h.socket.end();
+  assert.equal((await outcome(h.client.publish('c', 'x'.repeat(2000)))).code, 'queue-full');
+  h.client.publish('c', 4);
+  await h.reconnect({ recovered: true });
+  assert.deepEqual(h.socket.of('publish').map(({ data }) => data), [1, 2, 4]);
+});
+
+test('an id refused with a full queue is free again', async () => {
+  const h = await start({ maxQueued: 0 });
+  assert.equal((await outcome(h.client.send({ id: 'x' }))).code, 'queue-full');
+  h.socket.welcome();
+  assert.equal((await outcome(h.client.send({ id: 'x' }))).status, 'open');
+});
+
+test('no more publishes are unanswered than a session remembers ids', async () => {
+  const h = await connected();
+  for (let count = 0; count < 150; count += 1) h.client.publish('c', count);
+  assert.equal(h.socket.of('publish').length, 100);
+  h.socket.receive({ status: 'published', channel: 'c', id: h.socket.sent[0].id });
+  assert.equal(h.socket.of('publish').length, 101);
+  assert.equal(h.socket.sent[100].data, 100);
+});
+
+test('a socket that no longer takes frames keeps nothing from the next one', async () => {
+  const h = await connected();
+  h.socket.readyState = 2; // the server's Close frame is in, the close event is not yet out
+  const promise = h.client.send({ hello: 1 });
+  assert.equal((await outcome(promise)).status, 'open');
+  h.socket.end(1001);
+  await h.reconnect({ recovered: true });
+  assert.deepEqual(h.socket.sent, [{ hello: 1 }]);
+});
+
+test('stopped: unanswered is unknown, queued was not sent, and nothing more is taken', async () => {
+  const h = await connected();
+  const unanswered = h.client.publish('c', 1);
+  h.socket.end();
+  const queued = h.client.publish('c', 2);
+  h.client.close();
+  assert.equal((await outcome(unanswered)).code, 'unknown-outcome');
+  assert.equal((await outcome(queued)).code, 'closed');
+  for (const promise of [h.client.publish('c', 3), h.client.send({}), h.client.sendBinary(1), h.client.presence('c')]) {
+    assert.equal((await outcome(promise)).code, 'closed');
+  }
+});
+
+for (const code of [1000, 4001, 4003]) {
+  test(`${code} rejects what is unanswered`, async () => {
+    const h = await connected();
+    const promise = h.client.publish('c', 1);
+    h.socket.end(code);
+    assert.equal((await outcome(promise)).code, 'unknown-outcome');
+  });
+}
+
+test('nobody has to look at a promise', async (t) => {
+  const unhandled = [];
+  const listener = (reason) => unhandled.push(reason);
+  process.on('unhandledRejection', listener);
+  t.after(() => process.off('unhandledRejection', listener));
+  const h = await connected({ maxQueued: 1 });
+  h.client.publish('c', 1);
+  h.client.publish('c', undefined);
+  h.client.subscribe('c', () => {});
+  h.client.close();
+  h.client.publish('c', 2);
+  await settled();
+  await settled();
+  assert.deepEqual(unhandled, []);
+});
