@@ -69,8 +69,8 @@ struct Chat {
       return;
     }
     const auto error = connection.shard().publish_binary(message->room, ImageMessage::type, payload);
-    if (error == sb::errc::invalid_channel)
-      connection.reject({}, "channel.invalid", "the image names no room");
+    if (const auto bad_name = sb::check_channel(message->room))
+      connection.reject({}, sb::to_string(*bad_name), "the image names no room");
     else if (error)
       connection.reject({}, "publish.unavailable", error.message());
   }
