@@ -6,41 +6,13 @@ import argparse
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-PEERS = HERE / "peers"
+from example_server import ROOT, ExampleServer, examples_folder
+
+PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 SECONDS = 300  # for all scenarios of one peer
-
-
-class Server:
-    def __init__(self, program):
-        self.name = program.name
-        self.process = subprocess.Popen([program, "--address", "127.0.0.1", "--port", "0"],
-                                        stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        place = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
-        if not place:
-            self.process.kill()
-            sys.exit(f"run_peers: {program} did not say `listening on http://127.0.0.1:PORT` but {line!r}")
-        self.port = place[1]
-
-    def stop(self):
-        """What was wrong with its end, or None."""
-        status = self.process.poll()
-        if status is not None:
-            return f"{self.name} ended by itself with {status}"
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            status = self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return f"{self.name} did not stop within 20 s of SIGTERM"
-        return f"{self.name} stopped with {status}, not 0" if status != 0 else None
 
 
 def python_command():
@@ -73,9 +45,9 @@ def run_peer(name, command, why_not, scenarios, examples):
     results = {f"{name} {scenario}": "it was not run" for scenario in scenarios}
     if command is None:
         return {f"{name} (all of it)": why_not}
-    servers = [Server(examples / "echo"), Server(examples / "chat")]
+    servers = [ExampleServer(examples / "echo"), ExampleServer(examples / "chat")]
     try:
-        done = subprocess.run([*command, *(server.port for server in servers)], stdout=subprocess.PIPE, text=True,
+        done = subprocess.run([*command, *(str(server.port) for server in servers)], stdout=subprocess.PIPE, text=True,
                               timeout=SECONDS)
         output = done.stdout
     except subprocess.TimeoutExpired as timeout:
@@ -90,16 +62,12 @@ def run_peer(name, command, why_not, scenarios, examples):
     return results
 
 
-def first_existing(*paths):
-    return next((path for path in paths if path.exists()), paths[0])
-
-
 def main():
-    build = ROOT / "build"
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=pathlib.Path, help="folder of the programs echo and chat",
-                        default=first_existing(build / "release/examples", build / "debug/examples"))
-    parser.add_argument("--beast-peer", type=pathlib.Path, default=build / "debug/tests/integration/peers/peer_beast")
+    parser.add_argument("--examples", type=pathlib.Path, default=examples_folder(),
+                        help="folder of the programs echo and chat")
+    parser.add_argument("--beast-peer", type=pathlib.Path,
+                        default=ROOT / "build/debug/tests/integration/peers/peer_beast")
     parser.add_argument("--only", choices=("python", "node", "beast"))
     options = parser.parse_args()
     for program in ("echo", "chat"):
