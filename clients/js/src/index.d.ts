@@ -192,7 +192,7 @@ export class SwitchboardError extends Error {
  * nobody handles is no error.
  */
 export class ReconnectingWebSocket {
-  /** Connects at once unless `startClosed`. In a browser the URL may be relative; http(s) means ws(s). */
+  /** Connects as soon as the present code has run, unless `startClosed`. In a browser the URL may be relative; http(s) means ws(s). */
   constructor(url: string | URL, options?: Options);
 
   readonly state: State;

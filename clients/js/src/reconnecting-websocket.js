@@ -74,7 +74,8 @@ export class ReconnectingWebSocket {
     this.#channels = new Channels({
       write, clock, random, nextId: () => this.#nextId(), onRevoked: (event) => this.#events.emit('unsubscribed', event),
     });
-    if (!options.startClosed) this.connect();
+    // Later, so that listeners can be there before the first event.
+    if (!options.startClosed) queueMicrotask(() => { if (this.state === 'idle') this.connect(); });
   }
 
   get state() { return this.#lifecycle.state; }

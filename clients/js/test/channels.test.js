@@ -133,6 +133,24 @@ test('an unsubscribe that was cut off, too', async () => {
   assert.equal((await promise).status, 'unsubscribed');
 });
 
+test('a subscribe that was cut off and taken back may be in force: the found session is told', async () => {
+  const h = await connected();
+  h.client.subscribe('c', ignore);
+  h.socket.end();
+  h.client.unsubscribe('c');
+  await h.reconnect({ recovered: true });
+  assert.deepEqual(h.socket.sent.map(({ action }) => action), ['unsubscribe']);
+});
+
+test('an unsubscribe that was cut off and taken back may be in force: it is subscribed again', async () => {
+  const h = await subscribed();
+  h.client.unsubscribe('c');
+  h.socket.end();
+  h.client.subscribe('c', ignore);
+  await h.reconnect({ recovered: true });
+  assert.deepEqual(h.socket.sent.map(({ action }) => action), ['subscribe']);
+});
+
 test('unsubscribed while away: the found session is told, a new one need not be', async () => {
   const found = await subscribed();
   found.socket.end();

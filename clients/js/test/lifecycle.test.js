@@ -254,6 +254,19 @@ for (const news of ['offline', 'online', 'visible']) {
   });
 }
 
+test('a client connects by itself, after its owner had time to listen', async () => {
+  const urls = [];
+  const WebSocket = class { constructor(url) { urls.push(url); } close() {} };
+  const states = [];
+  const client = new ReconnectingWebSocket('ws://a.test/ws', { WebSocket });
+  client.on('state', ({ state }) => states.push(state));
+  const closed = new ReconnectingWebSocket('ws://a.test/ws', { WebSocket });
+  closed.close();
+  await settled();
+  assert.deepEqual([states, urls.length], [['connecting'], 1]);
+  client.close();
+});
+
 test('a URL may be http and have a query; another scheme is refused', async () => {
   const urls = [];
   const WebSocket = class { constructor(url) { urls.push(url); } close() {} };
