@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <chrono>
+#include <concepts>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <switchboard/broker/broker.hpp>
+
+namespace switchboard::inline v1 {
+namespace testing {
+
+/// What a broker check throws: a sentence that says what should have been.
+struct BrokerCheckFailed : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+template <class Fixture>
+using BrokerOfFixture = std::remove_reference_t<decltype(*std::declval<Fixture&>().make_broker())>;
+
+/// Where the checks get their brokers from.
+///
+/// `make_broker()` returns a new one by pointer. May also have, as static constants:
+/// - `brokers`: how many of them make up the world of a check; ports are dealt out to them in turn. Brokers
+/// made one
+///   after the other must then be in reach of each other. 1 unless given: ports of one broker are in reach
+///   anyway.
+/// - `patience` (10 s): how long something that must happen may take.
+/// - `quiet` (20 ms): how long to look for something that must not happen.
+template <class Fixture>
+concept BrokerFixture =
+    requires(Fixture& fixture) { fixture.make_broker(); } && Broker<BrokerOfFixture<Fixture>>;
+
+namespace conformance {
+
+inline void require(bool is_so, const std::string& sentence) {
+  if (!is_so) throw BrokerCheckFailed(sentence);
+}
+
+inline Payload text(std::string bytes) {
+  return std::make_shared<const std::string>(std::move(bytes));
+}
+
+template <class Fixture>
+constexpr std::size_t brokers_of() {
+  if constexpr (requires { Fixture::brokers; })
+    return Fixture::brokers;
+  else
+    return 1;
+}
+template <class Fixture>
+constexpr std::chrono::milliseconds patience_of() {
+  if constexpr (requires { Fixture::patience; })
+    return Fixture::patience;
+  else
+    return std::chrono::seconds(10);
+}
+template <class Fixture>
+constexpr std::chrono::milliseconds quiet_of() {
+  if constexpr (requires { Fixture::quiet; })
+    return Fixture::quiet;
+  else
+    return std::chrono::milliseconds(20);
+}
+
+/// How a call ended, so far.
+struct Outcome {
+  int calls = 0;
+  std::error_code error;
+  bool is_accepted() const { return calls > 0 && !error; }
+};
+using OutcomePtr = std::shared_ptr<Outcome>;
+
+struct Received {
+  std::string channel;
+  Payload payload;
+};
+
+/// A port with its sink and an executor of its own, and a record of all that was called.
+template <class B>
+class Station final : public BrokerSink {
+ public:
+  using Port =
+      decltype(std::declval<B&>().attach(std::declval<asio::any_io_executor>(), std::declval<BrokerSink&>()));
+
+  explicit Station(B& broker) : broker_(broker) {
+    port.emplace(broker.attach(context.get_executor(), *this));
+  }
+
+  void on_message(std::string_view channel, const Payload& message) override {
+    watch();
+    received.push_back({std::string(channel), message});
+    if (when_received) when_received(received.back());
+  }
+  void on_gap(std::string_view) override {
+    watch();
+    ++gaps;
+  }
+
+  OutcomePtr subscribe(std::string_view channel, std::function<void()> then = {}) {
+    auto outcome = std::make_shared<Outcome>();
+    inside([&] { port->subscribe(channel, recorder(outcome, std::move(then))); });
+    return outcome;
+  }
+  void unsubscribe(std::string_view channel) {
+    inside([&] { port->unsubscribe(channel); });
+  }
+  OutcomePtr publish(std::string_view channel, Payload message, std::function<void()> then = {}) {
+    auto outcome = std::make_shared<Outcome>();
+    inside([&] { port->publish(channel, std::move(message), recorder(outcome, std::move(then))); });
+    return outcome;
+  }
+
+  /// Marks the time of a call on the port, in which nothing may be called back.
+  template <class Call>
+  void inside(Call call) {
+    const bool outer = std::exchange(is_inside_, true);
+    call();
+    is_inside_ = outer;
+  }
+  /// Every callback passes here.
+  void watch() {
+    if (is_inside_) ++called_inside;
+    if (!context.get_executor().running_in_this_thread()) ++called_astray;
+  }
+
+  std::size_t count(std::string_view channel) const {
+    std::size_t n = 0;
+    for (const Received& message : received) n += message.channel == channel;
+    return n;
+  }
+  bool has(std::string_view bytes) const {
+    for (const Received& message : received)
+      if (*message.payload == bytes) return true;
+    return false;
+  }
+
+  std::size_t poll() {
+    context.restart();
+    return context.poll();
+  }
+
+  /// From here on a thread of its own runs the callbacks, and the port may be used through `call` only.
+  void start_thread() {
+    work_.emplace(asio::make_work_guard(context));
+    context.restart();
+    thread_ = std::thread([this] { context.run(); });
+  }
+  void join_thread() {
+    if (!thread_.joinable()) return;
+    context.stop();
+    thread_.join();
+    work_.reset();
+  }
+
+  B& broker() { return broker_; }
+
+  asio::io_context context;
+  std::optional<Port> port;
+  std::vector<Received> received;
+  std::function<void(const Received&)> when_received;
+  std::size_t gaps = 0, called_inside = 0, called_astray = 0;
+
+ private:
+  Done recorder(const OutcomePtr& outcome, std::function<void()> then) {
+    return [this, outcome, then = std::move(then)](std::error_code error) {
+      watch();
+      ++outcome->calls;
+      outcome->error = error;
+      if (then) then();
+    };
+  }
+
+  B& broker_;
+  bool is_inside_ = false;
+  std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
+  std::thread thread_;
+};
+
+/// Stations in reach of each other.
+template <class Fixture>
+class World {
+ public:
+  using B = BrokerOfFixture<Fixture>;
+  using S = Station<B>;
+  using Clock = std::chrono::steady_clock;
+
+  explicit World(Fixture& fixture, std::size_t stations = 0) {
+    for (std::size_t i = 0; i < brokers_of<Fixture>(); ++i) brokers_.push_back(fixture.make_broker());
+    for (std::size_t i = 0; i < stations; ++i) add();
+  }
+  ~World() {
+    for (auto& station : stations_) station->join_thread();
+    for (auto& station : stations_) station->port.reset();
+    for (auto& broker : brokers_) broker->stop();
+    brokers_.clear();  // before the contexts that it may still know
+  }
+
+  S& add() {
+    B& broker = *brokers_[stations_.size() % brokers_.size()];
+    stations_.push_back(std::make_unique<S>(broker));
+    return *stations_.back();
+  }
+  S& operator[](std::size_t i) { return *stations_[i]; }
+  B& broker(std::size_t i = 0) { return *brokers_[i]; }
+
+  /// Runs all stations on this thread until it is so.
+  template <class Condition>
+  void until(Condition is_so, const std::string& sentence) {
+    const auto deadline = Clock::now() + patience_of<Fixture>();
+    while (!is_so()) {
+      require(Clock::now() < deadline, sentence);
+      if (poll() == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  }
+  /// Runs all stations until nothing has happened for a while.
+  void settle() {
+    const auto deadline = Clock::now() + patience_of<Fixture>();
+    for (auto last = Clock::now(); Clock::now() - last < quiet_of<Fixture>() && Clock::now() < deadline;) {
+      if (poll() > 0)
+        last = Clock::now();
+      else
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+    }
+  }
+  void subscribe(S& station, std::string_view channel) {
+    const OutcomePtr outcome = station.subscribe(channel);
+    until([&] { return outcome->calls > 0; }, "the done of a subscribe must come");
+    require(!outcome->error, "a subscribe must succeed, but: " + outcome->error.message());
+  }
+
+  void start_threads() {
+    for (auto& station : stations_) station->start_thread();
+  }
+  void join_threads() {
+    for (auto& station : stations_) station->join_thread();
+  }
+  /// Runs `work` on a station's thread and waits for it.
+  template <class Work>
+  auto call(S& station, Work work) {
+    auto task = std::make_shared<std::packaged_task<std::invoke_result_t<Work>()>>(std::move(work));
+    auto result = task->get_future();
+    asio::post(station.context, [task] { (*task)(); });
+    require(result.wait_for(patience_of<Fixture>()) == std::future_status::ready,
+            "a port's thread must come back from a call");
+    return result.get();
+  }
+  /// Waits, while threads run the stations, until it is so; `is_so` runs on this thread.
+  template <class Condition>
+  void wait_until(Condition is_so, const std::string& sentence) {
+    for (const auto deadline = Clock::now() + patience_of<Fixture>(); !is_so();) {
+      require(Clock::now() < deadline, sentence);
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+  }
+
+ private:
+  std::size_t poll() {
+    std::size_t ran = 0;
+    for (std::size_t i = 0; i < stations_.size(); ++i) ran += stations_[i]->poll();
+    return ran;
+  }
+
+  using BrokerPointer = decltype(std::declval<Fixture&>().make_broker());
+  std::vector<std::unique_ptr<S>> stations_;
+  std::vector<BrokerPointer> brokers_;
+};
+
+}  // namespace conformance
+}  // namespace testing
+}  // namespace switchboard::inline v1
