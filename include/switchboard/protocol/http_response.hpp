@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <switchboard/protocol/http_text.hpp>
+#include <switchboard/protocol/utf8.hpp>
+#include <utility>
+#include <vector>
+
+namespace switchboard::inline v1 {
+
+using HttpFields = std::vector<std::pair<std::string, std::string>>;
+
+/// An answer over plain HTTP.
+struct HttpResponse {
+  unsigned status = 200;
+  std::string content_type{};
+  std::string body{};
+  HttpFields headers{};
+};
+
+/// Why a client is not let in. An App's `authenticate` may make one too; a status that refuses nothing
+/// becomes 500.
+struct Refusal {
+  unsigned status = 401;
+  std::string error{};    ///< a word for programs
+  std::string message{};  ///< a sentence for people; never a token or a session id
+  HttpFields headers{};
+};
+
+/// The words behind a status code; empty for one that this library does not send.
+constexpr std::string_view reason_phrase(unsigned status) {
+  switch (status) {
+    case 101:
+      return "Switching Protocols";
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 301:
+      return "Moved Permanently";
+    case 302:
+      return "Found";
+    case 304:
+      return "Not Modified";
+    case 307:
+      return "Temporary Redirect";
+    case 308:
+      return "Permanent Redirect";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
+    case 413:
+      return "Content Too Large";
+    case 426:
+      return "Upgrade Required";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "";
+  }
+}
+
+namespace detail {
+
+// A field that could not stand in a header (a line break in it, say) is left out.
+inline void append_field(std::string& out, std::string_view name, std::string_view value) {
+  const auto is_control = [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  };
+  if (!is_token(name) || std::any_of(value.begin(), value.end(), is_control)) return;
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+inline void append_json_string(std::string& out, std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  out += '"';
+  for (const char c : is_utf8(text) ? text : std::string_view()) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += "\\u00";
+      out += digits[static_cast<unsigned char>(c) >> 4];
+      out += digits[static_cast<unsigned char>(c) & 15];
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+}  // namespace detail
+
+/// The whole response as bytes. The connection ends with it. `head_only` answers HEAD: all but the body.
+inline std::string http_response(const HttpResponse& response, bool head_only = false) {
+  std::string out = "HTTP/1.1 " + std::to_string(response.status) + ' ';
+  out.append(reason_phrase(response.status)).append("\r\n");
+  if (!response.content_type.empty()) detail::append_field(out, "Content-Type", response.content_type);
+  detail::append_field(out, "Content-Length", std::to_string(response.body.size()));
+  detail::append_field(out, "Connection", "close");
+  for (const auto& [name, value] : response.headers) detail::append_field(out, name, value);
+  out += "\r\n";
+  if (!head_only) out += response.body;
+  return out;
+}
+
+/// The same for a refusal: its body is `{"error":"…","message":"…"}`.
+inline std::string http_response(const Refusal& refusal) {
+  const bool refuses = refusal.status >= 300 && refusal.status <= 599;
+  HttpResponse response{.status = refuses ? refusal.status : 500, .content_type = "application/json"};
+  response.headers = refusal.headers;
+  response.body = R"({"error":)";
+  detail::append_json_string(response.body, refusal.error);
+  response.body += R"(,"message":)";
+  detail::append_json_string(response.body, refusal.message);
+  response.body += '}';
+  return http_response(response);
+}
+
+/// Every refusal of protocol.md, "Refused at the door".
+namespace refusals {
+
+inline Refusal malformed_request(std::string why = "this is not an HTTP/1.1 request") {
+  return {400, "request.invalid", std::move(why)};
+}
+inline Refusal not_an_upgrade() {
+  return {400, "upgrade.invalid", "this path is for WebSocket upgrades alone"};
+}
+inline Refusal invalid_key() {
+  return {400, "key.invalid", "Sec-WebSocket-Key must be 16 bytes in base64"};
+}
+inline Refusal invalid_last_sequence() {
+  return {400, "last_seq.invalid", "last_seq must be 1 to 16 decimal digits and at most 2^53-1"};
+}
+inline Refusal unauthorized() {
+  return {401, "token.invalid", "the token is missing or not valid", {{"WWW-Authenticate", "Bearer"}}};
+}
+inline Refusal origin_denied() {
+  return {403, "origin.denied", "pages of this origin may not connect"};
+}
+inline Refusal not_found() {
+  return {404, "path.unknown", "there is nothing at this path"};
+}
+inline Refusal method_not_allowed() {
+  return {405, "method.invalid", "only GET", {{"Allow", "GET"}}};
+}
+inline Refusal handshake_timeout() {
+  return {408, "handshake.timeout", "the request took too long"};
+}
+inline Refusal request_too_large() {
+  return {413, "request.too_large", "the request's body is too large"};
+}
+inline Refusal headers_too_large() {
+  return {431, "headers.too_large", "the request's headers are too large"};
+}
+inline Refusal other_version() {
+  return {426,
+          "version.unsupported",
+          "only version 13 of the WebSocket protocol",
+          {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}}};
+}
+inline Refusal too_many_from_address() {
+  return {429, "address.limit", "too many connections from this address"};
+}
+inline Refusal internal_error() {
+  return {500, "internal.error", "the server failed"};
+}
+inline Refusal server_full() {
+  return {503, "server.full", "the server is full"};
+}
+inline Refusal server_draining() {
+  return {503, "server.draining", "the server is stopping"};
+}
+
+}  // namespace refusals
+}  // namespace switchboard::inline v1

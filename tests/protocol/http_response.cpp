@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include <nlohmann/json.hpp>
+#include <string>
+#include <switchboard/protocol/http_response.hpp>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace sb = switchboard;
+
+namespace {
+
+nlohmann::json body_of(const std::string& response) {
+  return nlohmann::json::parse(response.substr(response.find("\r\n\r\n") + 4));
+}
+
+}  // namespace
+
+TEST_CASE("a response says what it is, how long, and that the connection ends") {
+  const sb::HttpResponse response{.status = 200,
+                                  .content_type = "text/plain",
+                                  .body = "hello",
+                                  .headers = {{"Cache-Control", "no-store"}}};
+  const std::string head =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n"
+      "Cache-Control: no-store\r\n\r\n";
+  CHECK(sb::http_response(response) == head + "hello");
+  CHECK(sb::http_response(response, true) == head);
+}
+
+TEST_CASE("a header that would break the response is left out") {
+  const sb::HttpResponse response{.headers = {{"X-Split", "a\r\nSet-Cookie: x"},
+                                              {"Bad name", "x"},
+                                              {"X-Null", std::string("\0", 1)},
+                                              {"X", "\t"}}};
+  CHECK(sb::http_response(response) ==
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nX: \t\r\n\r\n");
+}
+
+TEST_CASE("a refusal's body is JSON with its error and message, whatever they contain") {
+  const std::string response =
+      sb::http_response(sb::Refusal{403, "a\"b\\c", "line\n\x01 \xC3\xBC", {{"X-Why", "w"}}});
+  CHECK(response.starts_with("HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"));
+  CHECK(response.find("\r\nX-Why: w\r\n") != std::string::npos);
+  CHECK(body_of(response) == nlohmann::json{{"error", "a\"b\\c"}, {"message", "line\n\x01 \xC3\xBC"}});
+  CHECK(body_of(sb::http_response(sb::Refusal{403, "x", "\xFF"})) ==
+        nlohmann::json{{"error", "x"}, {"message", ""}});
+}
+
+TEST_CASE("a refusal that refuses nothing is a failure of the server") {
+  for (const unsigned status : {0u, 101u, 200u, 204u, 600u, 99999u})
+    CHECK(sb::http_response(sb::Refusal{.status = status})
+              .starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+  CHECK(sb::http_response(sb::Refusal{}).starts_with("HTTP/1.1 401 Unauthorized\r\n"));
+  CHECK(sb::http_response(sb::Refusal{.status = 418}).starts_with("HTTP/1.1 418 \r\n"));
+}
+
+TEST_CASE("each refusal at the door has its status, a word and a sentence") {
+  namespace refusals = sb::refusals;
+  const std::vector<std::pair<unsigned, sb::Refusal>> all{
+      {400, refusals::malformed_request()}, {400, refusals::not_an_upgrade()},
+      {400, refusals::invalid_key()},       {400, refusals::invalid_last_sequence()},
+      {401, refusals::unauthorized()},      {403, refusals::origin_denied()},
+      {404, refusals::not_found()},         {405, refusals::method_not_allowed()},
+      {408, refusals::handshake_timeout()}, {413, refusals::request_too_large()},
+      {426, refusals::other_version()},     {429, refusals::too_many_from_address()},
+      {431, refusals::headers_too_large()}, {500, refusals::internal_error()},
+      {503, refusals::server_full()},       {503, refusals::server_draining()}};
+  for (const auto& [status, refusal] : all) {
+    CHECK(refusal.status == status);
+    const std::string response = sb::http_response(refusal);
+    const std::string phrase(sb::reason_phrase(status));
+    CHECK_FALSE(phrase.empty());
+    CHECK(response.starts_with("HTTP/1.1 " + std::to_string(status) + " " + phrase + "\r\n"));
+    CHECK_FALSE(body_of(response)["error"].get<std::string>().empty());
+    CHECK_FALSE(body_of(response)["message"].get<std::string>().empty());
+  }
+  CHECK(sb::http_response(refusals::other_version()).find("\r\nSec-WebSocket-Version: 13\r\n") !=
+        std::string::npos);
+  CHECK(sb::http_response(refusals::method_not_allowed()).find("\r\nAllow: GET\r\n") != std::string::npos);
+  CHECK(sb::http_response(refusals::unauthorized()).find("\r\nWWW-Authenticate: Bearer\r\n") !=
+        std::string::npos);
+}
