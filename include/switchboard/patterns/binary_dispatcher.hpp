@@ -71,10 +71,6 @@ class BasicBinaryDispatcher : public BinaryFraming {
     std::function<Result(Arguments..., Payload)> invoke;
   };
 
-  BasicBinaryDispatcher() = default;
-  BasicBinaryDispatcher(BasicBinaryDispatcher&&) = default;
-  BasicBinaryDispatcher& operator=(BasicBinaryDispatcher&&) = default;
-
   /// `type` is a number or a user's enum; `handler` is called as handler(arguments..., std::span<const
   /// std::byte>). Throws std::logic_error for a type that has a handler already, or that does not fit in 32
   /// bits.

@@ -179,7 +179,8 @@ class TimerWheel {
   // `head` is all that is left of a list: if that list is a slot, the slot is empty now.
   void clear_bit(const Link* head) {
     const Link* const first = slots_.front().data();
-    if (std::less<>{}(head, first) || !std::less<>{}(head, first + level_count * slot_count)) return;
+    if (std::less<>{}(head, first) || !std::less<>{}(head, first + std::size_t{level_count} * slot_count))
+      return;
     const auto index = static_cast<std::size_t>(head - first);
     const std::uint64_t bit = std::uint64_t{1} << (index % slot_count);
     occupied_[index / slot_count] &= ~bit;
