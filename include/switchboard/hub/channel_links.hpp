@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <switchboard/hub/presence_roster.hpp>
+
+namespace switchboard::inline v1 {
+
+/// What a hub knows of the channels that it has, or is about to have, subscribers for: whether the broker has confirmed
+/// them, and how far it has heard each other hub there.
+class ChannelLinks {
+ public:
+  using Confirmed = std::function<void(std::error_code)>;
+
+  struct Link {
+    std::uint64_t number = 0;  ///< tells a link from an earlier one of the same name
+    bool is_confirmed = false;
+    std::vector<Confirmed> waiting;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;        ///< origin, its newest counter
+    std::vector<std::pair<std::string, std::uint64_t>> presence_seen;  ///< user, its newest change, the newest last
+  };
+
+  Link* find(std::string_view channel) {
+    const auto found = links_.find(channel);
+    return found == links_.end() ? nullptr : &found->second;
+  }
+  /// The link, and whether it is new.
+  std::pair<Link*, bool> open(const std::string& channel) {
+    const auto [place, is_new] = links_.try_emplace(channel);
+    if (is_new) place->second.number = ++last_number_;
+    return {&place->second, is_new};
+  }
+  void erase(std::string_view channel) {
+    const auto found = links_.find(channel);
+    if (found != links_.end()) links_.erase(found);
+  }
+
+  /// The broker's answer for the link with this number. Those who waited are called; they may do anything.
+  void confirm(std::string_view channel, std::uint64_t number, std::error_code error) {
+    Link* link = find(channel);
+    if (link == nullptr || link->number != number) return;
+    link->is_confirmed = true;
+    // One by one: whoever is still waiting keeps the link from being taken for unused.
+    while (link != nullptr && link->number == number && !link->waiting.empty()) {
+      const Confirmed waiting = std::move(link->waiting.front());
+      link->waiting.erase(link->waiting.begin());
+      waiting(error);
+      link = find(channel);
+    }
+  }
+
+  enum class Heard : std::uint8_t { next, repeated, after_gap };
+
+  /// An envelope of `origin` with this counter has come. The first of an origin sets its beginning.
+  static Heard hear(Link& link, std::uint64_t origin, std::uint64_t counter) {
+    for (auto& [known, newest] : link.heard) {
+      if (known != origin) continue;
+      if (counter <= newest) return Heard::repeated;
+      const bool is_next = counter == newest + 1;
+      newest = counter;
+      return is_next ? Heard::next : Heard::after_gap;
+    }
+    // Restarted peers leave their old origins behind.
+    if (link.heard.size() == max_origins) link.heard.erase(link.heard.begin());
+    link.heard.emplace_back(origin, counter);
+    return Heard::next;
+  }
+
+  /// Whether this change of a user's presence is news: notices of different hubs may overtake each other.
+  static bool is_newest(Link& link, std::string_view user, std::uint64_t version) {
+    auto& seen = link.presence_seen;
+    const auto known = std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.first == user; });
+    if (known != seen.end()) {
+      if (version <= known->second) return false;
+      seen.erase(known);
+    } else if (seen.size() == max_presence_seen) {
+      seen.erase(seen.begin());
+    }
+    seen.emplace_back(user, version);
+    return true;
+  }
+
+  std::size_t size() const { return links_.size(); }
+
+ private:
+  static constexpr std::size_t max_origins = 1024;
+  static constexpr std::size_t max_presence_seen = 64;  // overtaking is a matter of moments
+
+  TextMap<Link> links_;
+  std::uint64_t last_number_ = 0;
+};
+
+/// Numbers the envelopes that a hub sends, per channel. Bounded: when too many channels are known all are forgotten and
+/// a new origin begins, which receivers take for another hub.
+class EnvelopeCounters {
+ public:
+  explicit EnvelopeCounters(std::size_t max_channels = std::size_t{1} << 16) : max_channels_(max_channels) {}
+
+  /// The next number on the channel, from 1. `origin` is changed where numbering starts anew.
+  std::uint64_t next(std::string_view channel, std::uint64_t& origin) {
+    auto found = newest_.find(channel);
+    if (found == newest_.end()) {
+      if (newest_.size() >= max_channels_) {
+        newest_.clear();
+        ++origin;
+      }
+      found = newest_.emplace(channel, 0).first;
+    }
+    return ++found->second;
+  }
+
+ private:
+  TextMap<std::uint64_t> newest_;
+  std::size_t max_channels_;
+};
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+// Names that a user's struct mentions in its signatures, so that its checks need none of the definitions.
+namespace switchboard::inline v1 {
+
+struct UpgradeRequest;
+struct Refusal;
+
+struct JsonHeartbeat;
+struct PingFrameHeartbeat;
+
+class InMemoryBroker;
+class ServerHandle;
+
+template <class App>
+class Connection;
+template <class App>
+class Shard;
+template <class App>
+class BinaryHandlers;
+template <class App, class Host>
+class Hub;
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// Hub: channels, their subscribers here, and the broker that links them to those elsewhere.
+#pragma once
+#include <switchboard/hub/hub.hpp>
+
+namespace switchboard::inline v1 {
+
+template <class App, class Host>
+std::uint64_t Hub<App, Host>::conflation_key(std::string_view channel) {
+  return std::hash<std::string_view>{}(channel) | 1;  // 0 means: belongs to no channel
+}
+
+template <class App, class Host>
+void Hub<App, Host>::join_channel(ConnectionId id, const std::string& channel, bool wants_presence) {
+  if (subscribers_.subscribe(id, channel)) {
+    metrics_.subscriptions.add();
+    if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
+  }
+  if (wants_presence) watchers_.subscribe(id, channel);
+}
+
+/// False if the client was not subscribed.
+template <class App, class Host>
+bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
+  const std::string channel(name);
+  if (!subscribers_.unsubscribe(id, channel)) return false;
+  metrics_.subscriptions.subtract();
+  watchers_.unsubscribe(id, channel);
+  const ClientType& client = *find(id);
+  if (client.presence == PresenceMode::active) leave_presence(client, channel);
+  else if (client.presence == PresenceMode::cut) forget_cut(client, channel);
+  unlink_channel_if_unused(channel);
+  if constexpr (AppTraits<App>::has_on_unsubscribe) {
+    run(id,
+        [this, channel, connection = Connection<App>(*this, id)]() mutable {
+          return app_->on_unsubscribe(connection, std::string_view(channel));
+        },
+        [](bool) {});
+  }
+  return true;
+}
+
+/// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere arrives here.
+template <class App, class Host>
+void Hub<App, Host>::link_channel(const std::string& channel, std::function<void(std::error_code)> then) {
+  const auto [link, is_new] = links_.open(channel);
+  if (link->is_confirmed) return then({});
+  link->waiting.push_back(std::move(then));
+  if (is_new) {
+    port_->subscribe(channel, [this, channel, number = link->number](std::error_code error) {
+      links_.confirm(channel, number, error);
+    });
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
+  const ChannelLinks::Link* link = links_.find(channel);
+  if (link == nullptr || !link->waiting.empty() || subscribers_.has_subscribers(channel)) return;
+  const std::string name(channel);  // the view may point into what is erased
+  port_->unsubscribe(name);
+  links_.erase(name);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message) {
+  subscribers_.publish(channel, message, [this](ConnectionId id, const Message& shared) { deliver(id, shared); });
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::has_peers() const {
+  if constexpr (requires { { port_->has_peers() } -> std::same_as<bool>; }) return port_->has_peers();
+  else return true;
+}
+
+/// Hands the broker what `make()` returns, an Envelope; without anyone to receive it, it is not even made.
+template <class App, class Host>
+template <class MakeEnvelope>
+void Hub<App, Host>::send_to_peers(std::string_view channel, MakeEnvelope make, Done done) {
+  if (!has_peers()) return done({});
+  Envelope envelope = make();
+  envelope.counter = counters_.next(channel, origin_);
+  envelope.origin = origin_;
+  port_->publish(channel, std::make_shared<const std::string>(envelope.encode()), std::move(done));
+}
+
+template <class App, class Host>
+void Hub<App, Host>::on_message(std::string_view channel, const Payload& message) {
+  const std::optional<Envelope> envelope = Envelope::decode(*message);
+  if (!envelope) return host_.log(LogLevel::warning, "an envelope of an unknown version was dropped");
+  if (channel.starts_with(user_channel_prefix)) receive_for_user(channel.substr(user_channel_prefix.size()), *envelope);
+  else receive_on_channel(channel, *envelope);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope& envelope) {
+  ChannelLinks::Link* link = links_.find(channel);
+  if (link == nullptr) return;
+  const auto heard = ChannelLinks::hear(*link, envelope.origin, envelope.counter);
+  if (heard == ChannelLinks::Heard::repeated) return;
+  if (heard == ChannelLinks::Heard::after_gap) tell_gap(channel);
+  switch (envelope.kind) {
+    case Envelope::Kind::json:
+      return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)));
+    case Envelope::Kind::binary:
+      return deliver_to_channel(channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)));
+    case Envelope::Kind::join:
+    case Envelope::Kind::leave:
+      return deliver_presence(envelope.kind == Envelope::Kind::join, channel, envelope.text, envelope.body,
+                              envelope.presence_version);
+    default: return;  // of a user's channel
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::on_gap(std::string_view channel) {
+  metrics_.broker_gaps.add();
+  tell_gap(channel);
+}
+
+/// Tells every session that messages of others may be missing on the channel; an empty name means on all it has.
+template <class App, class Host>
+void Hub<App, Host>::tell_gap(std::string_view channel) {
+  const auto gap = [](const std::vector<std::string>& names) {
+    std::string list;
+    for (const std::string& name : names) {
+      list += list.empty() ? '[' : ',';
+      append_json_string(list, name);
+    }
+    return EncodedMessage::json(
+        JsonObjectText().string("type", "gap").string("reason", "broker").raw("channels", list + "]").take());
+  };
+  if (!channel.empty()) {
+    subscribers_.publish(channel, gap({std::string(channel)}), [this](ConnectionId id, const Message& message) {
+      const ClientType* client = find(id);
+      if (client != nullptr && client->session) deliver(id, message);
+    });
+    return;
+  }
+  std::vector<ConnectionId> sessions;
+  for (const auto& [session, slot] : sessions_) sessions.push_back(id_of(slot));
+  for (const ConnectionId id : sessions)
+    if (const auto names = subscribers_.channels_of(id); !names.empty()) deliver(id, gap(names));
+}
+
+template <class App, class Host>
+std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::string_view json_text) {
+  if (check_channel(channel)) return errc::invalid_channel;
+  if (!is_utf8(json_text) || !is_sendable_json(json_text)) return errc::invalid_json;
+  const std::string object =
+      JsonObjectText().string("type", "message").string("channel", channel).raw("data", json_text).take();
+  metrics_.publishes.add();
+  deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
+  send_to_peers(channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; }, [](std::error_code) {});
+  return {};
+}
+
+template <class App, class Host>
+std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::uint32_t type,
+                                               std::span<const std::byte> payload) {
+  if (check_channel(channel)) return errc::invalid_channel;
+  const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
+  metrics_.publishes.add();
+  deliver_to_channel(channel, EncodedMessage::binary(type, bytes, conflation_key(channel)));
+  send_to_peers(channel, [&] { return Envelope{.kind = Envelope::Kind::binary, .number = type, .body = bytes}; },
+                [](std::error_code) {});
+  return {};
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::subscribe(ConnectionId id, std::string_view channel) {
+  if (find(id) == nullptr || check_channel(channel)) return false;
+  if (subscribers_.is_subscribed(id, channel)) return true;
+  if (subscribers_.subscription_count(id) >= options_.limits.max_subscriptions) return false;
+  const std::string name(channel);
+  join_channel(id, name, false);
+  link_channel(name, [](std::error_code) {});
+  return true;
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::unsubscribe(ConnectionId id, std::string_view channel) {
+  return find(id) != nullptr && leave_channel(id, channel);
+}
+
+}  // namespace switchboard::inline v1

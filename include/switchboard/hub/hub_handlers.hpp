@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// Hub: how the App is called, and what timers do.
+#pragma once
+#include <exception>
+
+#include <switchboard/hub/hub.hpp>
+
+namespace switchboard::inline v1 {
+
+namespace detail {
+template <class T>
+struct Awaited {
+  static constexpr bool is_awaitable = false;
+  using type = T;
+};
+template <class T>
+struct Awaited<asio::awaitable<T>> {
+  static constexpr bool is_awaitable = true;
+  using type = T;
+};
+}  // namespace detail
+
+/// Calls the App through `call`, which owns whatever the handler is given, then `then` with what came of it: for a
+/// handler without result whether it ended without an exception, else the result, or nothing if it threw. While an
+/// awaitable one is suspended the client's later requests wait.
+template <class App, class Host>
+template <class Call, class Then>
+void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
+  using Result = std::invoke_result_t<Call&>;
+  if constexpr (detail::Awaited<Result>::is_awaitable) {
+    hold(id);
+    host_.spawn(await_call(id, std::move(call), std::move(then)));
+  } else if constexpr (std::is_void_v<Result>) {
+    bool ok = false;
+    try {
+      call();
+      ok = true;
+    } catch (const std::exception& exception) {
+      report_exception(exception.what());
+    } catch (...) {
+      report_exception("not a std::exception");
+    }
+    then(ok);
+  } else {
+    std::optional<Result> result;
+    try {
+      result.emplace(call());
+    } catch (const std::exception& exception) {
+      report_exception(exception.what());
+    } catch (...) {
+      report_exception("not a std::exception");
+    }
+    then(std::move(result));
+  }
+}
+
+template <class App, class Host>
+template <class Call, class Then>
+asio::awaitable<void> Hub<App, Host>::await_call(ConnectionId id, Call call, Then then) {
+  using Value = typename detail::Awaited<std::invoke_result_t<Call&>>::type;
+  std::conditional_t<std::is_void_v<Value>, bool, std::optional<std::conditional_t<std::is_void_v<Value>, bool, Value>>>
+      result{};
+  try {
+    if constexpr (std::is_void_v<Value>) {
+      co_await call();
+      result = true;
+    } else {
+      result.emplace(co_await call());
+    }
+  } catch (const std::exception& exception) {
+    report_exception(exception.what());
+  } catch (...) {
+    report_exception("not a std::exception");
+  }
+  then(std::move(result));
+  release(id);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::hold(ConnectionId id) {
+  if (ClientType* client = find(id)) ++client->busy;
+}
+
+template <class App, class Host>
+void Hub<App, Host>::release(ConnectionId id) {
+  ClientType* client = find(id);
+  if (client == nullptr || client->busy == 0) return;
+  if (--client->busy == 0 && client->is_attached()) run_held(use_of(client->transport));
+}
+
+template <class App, class Host>
+void Hub<App, Host>::report_exception(std::string_view what) {
+  metrics_.handler_exceptions.add();
+  host_.log(LogLevel::error, "a handler threw: " + std::string(what));
+}
+
+template <class App, class Host>
+void Hub<App, Host>::run_timers() {
+  wheel_.advance(host_.now(), [this](Timer& timer) { fire(timer); });
+  wake_at_.reset();
+  schedule_wake_up();
+}
+
+/// Asks the host for a call at the earliest deadline, unless it is to come by then anyway.
+template <class App, class Host>
+void Hub<App, Host>::schedule_wake_up() {
+  const std::optional<TimePoint> next = wheel_.next_deadline();
+  if (!next || (wake_at_ && *wake_at_ <= *next)) return;
+  wake_at_ = next;
+  host_.wake_at(*next);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::fire(Timer& timer) {
+  switch (static_cast<TimerKind>(timer.kind)) {
+    case TimerKind::transport: {
+      const Phase phase = transports_[timer.owner].phase;
+      if (phase == Phase::open) return beat(timer.owner);
+      if (phase != Phase::request) return release_socket(timer.owner, SocketClose::abort);
+      return refuse(use_of(timer.owner), refusals::handshake_timeout());
+    }
+    case TimerKind::session:
+      metrics_.sessions_expired.add();
+      return end(id_of(timer.owner), PresenceMode::cut, {CloseCode::abnormal, "the session has expired", false});
+    case TimerKind::presence: {
+      const auto [channel, user] = roster_.expire(timer);
+      return settle_presence(PresenceRoster::Effect::left, channel, user);
+    }
+    case TimerKind::call: {
+      auto& call = static_cast<DelayedCall&>(timer);
+      const std::function<void()> function = std::move(call.function);
+      calls_.erase(call.position);
+      return function();
+    }
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::beat(std::uint32_t slot) {
+  Transport& transport = transports_[slot];
+  const auto action = heartbeat::poll(options_.heartbeat, transport.heartbeat, host_.now());
+  if (action == HeartbeatAction::close) {
+    metrics_.heartbeat_timeouts.add();
+    return close_client(id_of(transport.client), heartbeat::close_code, "nothing was heard for too long", false,
+                        PresenceMode::cut, Fate::park);
+  }
+  if (action == HeartbeatAction::beat) {
+    using Policy = HeartbeatOf<App>;
+    if constexpr (Policy::beat == Beat::ping_frame) {
+      push_frame(transport, EncodedMessage::frame(Opcode::ping, {}));
+    } else if constexpr (Policy::beat == Beat::json_ping) {
+      push_frame(transport, EncodedMessage::frame(Opcode::text, heartbeat::beat_text(options_.heartbeat)));
+    }
+  }
+  wheel_.schedule(transport, heartbeat::next_deadline(options_.heartbeat, transport.heartbeat));
+  schedule_wake_up();
+}
+
+template <class App, class Host>
+void Hub<App, Host>::call_after(Duration delay, std::function<void()> function) {
+  calls_.emplace_back(static_cast<std::uint8_t>(TimerKind::call));
+  DelayedCall& call = calls_.back();
+  call.position = std::prev(calls_.end());
+  call.function = std::move(function);
+  wheel_.schedule(call, host_.now() + delay);
+  schedule_wake_up();
+}
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+// Hub: what a client's bytes mean, and when they must wait.
+#pragma once
+#include <switchboard/hub/hub.hpp>
+
+namespace switchboard::inline v1 {
+
+template <class App, class Host>
+void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
+  const TransportUse use = use_of(static_cast<std::uint32_t>(id));
+  Transport& transport = transports_[use.slot];
+  switch (transport.phase) {
+    case Phase::request: return receive_request(use, bytes);
+    case Phase::authenticating: {
+      std::string& unread = transport.handshake->unread;
+      unread.append(bytes.data(), bytes.size());
+      if (unread.size() >= max_held_bytes && !std::exchange(transport.is_paused, true)) host_.want_input(id, false);
+      return;
+    }
+    case Phase::open:
+      heartbeat::on_inbound(transport.heartbeat, host_.now());
+      return decode(use, bytes);
+    case Phase::closing: return decode(use, bytes);
+    case Phase::finishing: return;  // nothing that comes can matter any more
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::receive_eof(TransportId id) {
+  Transport& transport = transports_[static_cast<std::uint32_t>(id)];
+  const std::uint32_t client = transport.client;
+  if (client != none)
+    lose_socket(id_of(client), PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
+  release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::decode(TransportUse use, std::span<char> bytes) {
+  transports_[use.slot].is_handling = true;
+  while (true) {
+    Transport* transport = find(use);
+    if (transport == nullptr) return;
+    if (transport->phase == Phase::finishing) break;
+    if (transport->is_paused || must_pause(*transport)) {
+      if (!transport->held) transport->held = std::make_unique<HeldInput>();
+      transport->held->raw.append(bytes.data(), bytes.size());
+      break;
+    }
+    const Decoded event = transport->decoder.next(bytes, decoder_limits_);
+    if (event.kind == Decoded::Kind::need_more) break;
+    handle_event(use, *transport, event);
+  }
+  if (Transport* transport = find(use)) {
+    transport->is_handling = false;
+    update_input(use);
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::handle_event(TransportUse use, Transport& transport, const Decoded& event) {
+  const std::string_view payload(event.payload.data(), event.payload.size());
+  const bool is_open = transport.phase == Phase::open;
+  switch (event.kind) {
+    case Decoded::Kind::need_more:
+    case Decoded::Kind::pong: return;
+    case Decoded::Kind::ping:
+      if (is_open) push_frame(transport, EncodedMessage::frame(Opcode::pong, payload));
+      return;
+    case Decoded::Kind::text:
+    case Decoded::Kind::binary:
+      if (is_open) handle_message(use, event.kind == Decoded::Kind::text, payload);
+      return;
+    case Decoded::Kind::binary_type:
+      if (is_open) limit_binary(transport, event.type);
+      return;
+    case Decoded::Kind::oversized:
+      if (!is_open || !admit_by_rate(use, false, {})) return;
+      if (binary_handlers_.find(transport.binary_type) == nullptr)
+        return push_error(id_of(transport.client), ErrorCode::binary_unknown, "no binary messages of this type are taken");
+      return push_error(id_of(transport.client), ErrorCode::binary_too_large, "too large for its type");
+    case Decoded::Kind::close: return handle_peer_close(use, event.code, event.reason);
+    case Decoded::Kind::error: {
+      const ConnectionId client = is_open ? id_of(transport.client) : ConnectionId{none, 0};
+      if (!is_open) return release_socket(use.slot, SocketClose::graceful);
+      begin_close(transport, event.code, event.reason, true, Phase::finishing);
+      return lose_socket(client, PresenceMode::cut, Fate::park, {event.code, std::string(event.reason), false});
+    }
+  }
+}
+
+/// A whole message. It is handled at once, or waits its turn while the client is busy; what keeps a connection alive
+/// does not wait.
+template <class App, class Host>
+void Hub<App, Host>::handle_message(TransportUse use, bool is_text, std::string_view payload) {
+  metrics_.messages_received.add();
+  Transport& transport = *find(use);
+  if constexpr (!is_raw) {
+    if (is_text && handle_json_heartbeat(transport, payload)) return;
+  }
+  if (!admit_by_rate(use, is_text, payload)) return;
+  const bool must_wait = clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
+  if (must_wait) hold_message(transport, is_text, payload);
+  else handle_now(use, is_text, payload);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::handle_now(TransportUse use, bool is_text, std::string_view payload) {
+  const ConnectionId id = id_of(find(use)->client);
+  if constexpr (is_raw) {
+    handle_raw(id, is_text, payload);
+  } else {
+    if (is_text) handle_text(id, payload);
+    else handle_binary(id, payload);
+  }
+}
+
+/// The client's Close frame: answered with the same code behind what is queued (RFC 6455 §5.5.1).
+template <class App, class Host>
+void Hub<App, Host>::handle_peer_close(TransportUse use, CloseCode code, std::string_view reason) {
+  Transport& transport = *find(use);
+  if (transport.phase == Phase::closing) {  // the answer to ours
+    transport.phase = Phase::finishing;
+    if (transport.queue.empty()) release_socket(use.slot, SocketClose::graceful);
+    return;
+  }
+  const ConnectionId client = id_of(transport.client);
+  const CloseReason why{code, std::string(reason), true};
+  begin_close(transport, code, {}, true, Phase::finishing);
+  lose_socket(client, PresenceMode::gone, Fate::park, why);
+}
+
+/// `{"type":"ping"}` and `{"type":"pong"}`, without an action: handled whatever else is under way. A pong may
+/// acknowledge messages.
+template <class App, class Host>
+bool Hub<App, Host>::handle_json_heartbeat(Transport& transport, std::string_view text) {
+  if (text.size() > 256 || (text.find("\"ping\"") == std::string_view::npos &&
+                            text.find("\"pong\"") == std::string_view::npos))
+    return false;
+  const JsonRequest request = read_json_request(text);
+  if (request.error || request.action.is_present() || request.type.type != RequestField::Type::string) return false;
+  ClientType& client = clients_[transport.client];
+  if (request.type.string == "pong") {
+    std::uint64_t sequence = 0;
+    const std::string_view number = request.seq.written;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), sequence);
+    const bool is_number = error == std::errc{} && end == number.data() + number.size() && !number.empty();
+    if (client.session && is_number) client.session->log.acknowledge(sequence);
+    return true;
+  }
+  if (request.type.string != "ping") return false;
+  const TransportUse use = use_of(transport.owner);
+  if (admit_by_rate(use, true, text)) push_frame(transport, EncodedMessage::frame(Opcode::text, R"({"type":"pong"})"));
+  return true;
+}
+
+/// The rate limit. What is over it is answered, and after as many refusals in a row as a second allows, closed.
+template <class App, class Host>
+bool Hub<App, Host>::admit_by_rate(TransportUse use, bool is_text, std::string_view payload) {
+  Transport& transport = *find(use);
+  if (transport.rate.allow(host_.now())) return true;
+  metrics_.rate_limited.add();
+  const ConnectionId id = id_of(transport.client);
+  if constexpr (!is_raw) {
+    std::string request_id;
+    if (is_text) {
+      const JsonRequest request = read_json_request(payload);
+      if (!request.error && is_request_id(request.id)) request_id = request.id.written;
+    }
+    push_error(id, ErrorCode::rate_limited, "too many messages a second", request_id);
+  }
+  if (transport.rate.is_exhausted())
+    close_client(id, CloseCode::policy_violation, "too many messages a second", true, PresenceMode::gone, Fate::destroy);
+  return false;
+}
+
+/// Called as soon as a binary message's type is known, before the rest has come.
+template <class App, class Host>
+void Hub<App, Host>::limit_binary(Transport& transport, std::uint32_t type) {
+  transport.binary_type = type;
+  const auto* entry = binary_handlers_.find(type);
+  const std::size_t max_payload = entry != nullptr ? entry->max_size : 0;
+  constexpr std::size_t type_size = BinaryFraming::type_size;
+  if (max_payload < decoder_limits_.max_message_bytes) transport.decoder.limit_message(type_size + max_payload);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::hold_message(Transport& transport, bool is_text, std::string_view payload) {
+  if (!transport.held) transport.held = std::make_unique<HeldInput>();
+  transport.held->message_bytes += payload.size();
+  transport.held->messages.push_back({is_text, std::string(payload)});
+}
+
+/// The client is no longer busy: what was held is handled, in order.
+template <class App, class Host>
+void Hub<App, Host>::run_held(TransportUse use) {
+  Transport* transport = find(use);
+  if (transport == nullptr || transport->is_handling) return;
+  transport->is_handling = true;
+  while (transport != nullptr && transport->phase == Phase::open && clients_[transport->client].busy == 0 &&
+         transport->held && !transport->held->messages.empty()) {
+    HeldInput::Message message = std::move(transport->held->messages.front());
+    transport->held->messages.pop_front();
+    transport->held->message_bytes -= message.payload.size();
+    handle_now(use, message.is_text, message.payload);
+    transport = find(use);
+  }
+  if (transport == nullptr) return;
+  transport->is_handling = false;
+  update_input(use);
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::must_pause(const Transport& transport) const {
+  if (transport.phase != Phase::open) return false;
+  if (transport.held && transport.held->message_bytes >= max_held_bytes) return true;
+  if (clients_[transport.client].publishes_pending >= max_publishes_pending) return true;
+  return queued_bytes(transport) > options_.queue.max_bytes / 2;
+}
+
+/// Tells the host to stop or go on reading, as the connection's state now demands, and decodes what was left over.
+template <class App, class Host>
+void Hub<App, Host>::update_input(TransportUse use) {
+  Transport* transport = find(use);
+  if (transport == nullptr || transport->is_handling || transport->phase != Phase::open) return;
+  const bool pause = must_pause(*transport);
+  const bool has_raw = transport->held && !transport->held->raw.empty();
+  if (pause != transport->is_paused) {
+    transport->is_paused = pause;
+    host_.want_input(TransportId{use.slot}, !pause);
+    if (pause) heartbeat::pause_silence(transport->heartbeat);
+    else heartbeat::on_inbound(transport->heartbeat, host_.now());
+    if (!pause) {  // the silence timer runs again
+      wheel_.schedule(*transport, heartbeat::next_deadline(options_.heartbeat, transport->heartbeat));
+      schedule_wake_up();
+    }
+  }
+  if (!pause && has_raw) {
+    std::string raw = std::exchange(transport->held->raw, {});
+    return decode(use, raw);
+  }
+  if (transport->held && transport->held->messages.empty() && transport->held->raw.empty()) transport->held.reset();
+}
+
+}  // namespace switchboard::inline v1

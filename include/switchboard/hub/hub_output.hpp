@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// Hub: what waits for a socket, in which order, and what happens when it is too much.
+#pragma once
+#include <switchboard/hub/hub.hpp>
+
+namespace switchboard::inline v1 {
+
+namespace detail {
+
+/// One frame on its way out, wherever it waits.
+struct Outgoing {
+  const EncodedMessage::Ptr* message;
+  Sequence sequence;     // above 0: behind a SequencedPrefix
+  std::uint32_t missed;  // above 0: a gap instead of a message
+
+  EncodedMessage::Ptr encoded() const { return missed > 0 ? make_gap_message(missed) : *message; }
+
+  std::size_t wire_size() const {
+    if (missed == 0 && sequence.value == 0) return (*message)->size();
+    const EncodedMessage::Ptr frame = encoded();
+    if (sequence.value == 0) return frame->size();
+    return SequencedPrefix(*frame, sequence).view().size() + frame->sequenced_body().size();
+  }
+
+  /// Hands all but the first `skip` bytes to `out`; false when it wants no more.
+  template <class Output>
+  bool emit(std::size_t skip, Output& out) const {
+    const EncodedMessage::Ptr frame = encoded();
+    const auto put = [&](std::string_view bytes) { return missed > 0 ? out.copy(bytes) : out.add(bytes); };
+    if (sequence.value == 0) return put(frame->plain().substr(skip));
+    const SequencedPrefix prefix(*frame, sequence);
+    const std::size_t prefix_size = prefix.view().size();
+    if (skip >= prefix_size) return put(frame->sequenced_body().substr(skip - prefix_size));
+    return out.copy(prefix.view().substr(skip)) && put(frame->sequenced_body());
+  }
+};
+
+}  // namespace detail
+
+template <class App, class Host>
+void Hub<App, Host>::announce(Transport& transport) {
+  if (transport.output_announced) return;
+  transport.output_announced = true;
+  host_.output_ready(TransportId{transport.owner});
+}
+
+/// Two queues feed a stateful client's socket: its log, and the answers, each of which waits for the log to be written
+/// up to where it was when the answer came.
+template <class App, class Host>
+bool Hub<App, Host>::is_queue_next(const Transport& transport, const ClientType* client, std::size_t queued,
+                                   std::size_t logged) const {
+  if (queued >= transport.queue.size()) return false;
+  if (client == nullptr || !client->session) return true;
+  const auto& log = client->session->log;
+  return logged >= log.unwritten_count() || log.unwritten(logged).sequence > transport.queue[queued].after;
+}
+
+/// Calls `visit(Outgoing)` for all that waits, in order, until it returns false.
+template <class App, class Host>
+template <class Visit>
+void Hub<App, Host>::visit_output(const Transport& transport, Visit&& visit) const {
+  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
+  const std::size_t log_count = client != nullptr && client->session ? client->session->log.unwritten_count() : 0;
+  for (std::size_t queued = 0, logged = 0; queued < transport.queue.size() || logged < log_count;) {
+    if (is_queue_next(transport, client, queued, logged)) {
+      const OutboundQueue::Item& item = transport.queue[queued++];
+      if (!visit(detail::Outgoing{&item.message, item.sequence, item.missed})) return;
+    } else {
+      const auto& entry = client->session->log.unwritten(logged++);
+      if (!visit(detail::Outgoing{&entry.message, entry.sequence, entry.missed})) return;
+    }
+  }
+}
+
+template <class App, class Host>
+template <class Output>
+void Hub<App, Host>::gather(TransportId id, Output& out) {
+  const Transport& transport = transports_[static_cast<std::uint32_t>(id)];
+  std::size_t skip = transport.written_of_first;
+  visit_output(transport, [&](const detail::Outgoing& outgoing) {
+    return outgoing.emit(std::exchange(skip, 0), out);
+  });
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
+  const TransportUse use = use_of(static_cast<std::uint32_t>(id));
+  Transport& transport = transports_[use.slot];
+  ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
+  const bool made_progress = bytes > 0;
+  bytes += std::exchange(transport.written_of_first, 0);
+  bool more = true;
+  while (true) {
+    const bool from_queue = is_queue_next(transport, client, 0, 0);
+    more = from_queue || (client != nullptr && client->session && client->session->log.unwritten_count() > 0);
+    if (!more) break;
+    const auto next = [&]() -> detail::Outgoing {
+      if (from_queue) return {&transport.queue.front().message, transport.queue.front().sequence, transport.queue.front().missed};
+      const auto& entry = client->session->log.unwritten(0);
+      return {&entry.message, entry.sequence, entry.missed};
+    }();
+    const std::size_t size = next.wire_size();
+    if (bytes < size) {
+      transport.written_of_first = bytes;
+      break;
+    }
+    bytes -= size;
+    if (from_queue) transport.queue.pop_front();
+    else client->session->log.written(1);
+  }
+  transport.is_blocked = more;
+  if (!more) {
+    transport.output_announced = false;
+    if (transport.phase == Phase::finishing) {
+      release_socket(use.slot, SocketClose::graceful);
+      return false;
+    }
+  }
+  if (transport.is_paused) {
+    if (made_progress) heartbeat::on_inbound(transport.heartbeat, host_.now());  // slow, but it lives
+    update_input(use);
+    if (find(use) == nullptr) return false;
+  }
+  return more;
+}
+
+/// Appends a frame that carries no number and is never replayed.
+template <class App, class Host>
+void Hub<App, Host>::push_frame(Transport& transport, Message frame) {
+  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
+  const Sequence after = client != nullptr && client->session ? client->session->log.newest_sequence() : Sequence{};
+  transport.queue.push(std::move(frame), after);
+  announce(transport);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::push_answer(ConnectionId id, std::string_view object) {
+  ClientType* client = find(id);
+  if (client == nullptr || !client->is_attached()) return;
+  push_frame(transports_[client->transport], EncodedMessage::frame(Opcode::text, object));
+}
+
+template <class App, class Host>
+void Hub<App, Host>::push_error(ConnectionId id, ErrorCode code, std::string_view text, std::string_view request_id) {
+  JsonObjectText error;
+  error.string("type", "error").string("code", to_string(code)).string("message", text);
+  if (!request_id.empty()) error.raw("id", request_id);
+  metrics_.errors_sent.add();
+  push_answer(id, error.take());
+}
+
+/// Queues a message for a client, or logs it while the client is away. False if the client is gone.
+template <class App, class Host>
+bool Hub<App, Host>::deliver(ConnectionId id, const Message& message) {
+  ClientType* client = find(id);
+  if (client == nullptr) return false;
+  metrics_.messages_delivered.add();
+  if (client->session) client->session->log.store_message(message);
+  if (!client->is_attached()) {
+    account_parked(*client);
+    if (metrics_.parked_bytes.value() > options_.sessions.parked_bytes / shard_count_) enforce_parked_bounds(id);
+    return true;
+  }
+  Transport& transport = transports_[client->transport];
+  if (!client->session) transport.queue.push_message(message);
+  announce(transport);
+  if (queued_bytes(transport) > options_.queue.max_bytes) enforce_queue_bound(id);
+  return true;
+}
+
+template <class App, class Host>
+std::size_t Hub<App, Host>::queued_bytes(const Transport& transport) const {
+  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
+  const bool has_log = client != nullptr && client->session;
+  return transport.queue.bytes() + (has_log ? client->session->log.unwritten_bytes() : 0);
+}
+
+template <class App, class Host>
+std::size_t Hub<App, Host>::queued_count(const Transport& transport) const {
+  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
+  const bool has_log = client != nullptr && client->session;
+  return transport.queue.size() + (has_log ? client->session->log.unwritten_count() : 0);
+}
+
+/// A client's queue has grown past its bound. A single message is always accepted.
+template <class App, class Host>
+void Hub<App, Host>::enforce_queue_bound(ConnectionId id) {
+  const auto is_over = [this](const Transport& transport) {
+    return queued_bytes(transport) > options_.queue.max_bytes && queued_count(transport) > 1;
+  };
+  Transport* transport = transport_of(*find(id));
+  if (!is_over(*transport)) return;
+  // Within a tick nothing is written: only a socket that then still does not take it is slow.
+  if (!transport->is_blocked) {
+    host_.flush(TransportId{transport->owner});
+    const ClientType* client = find(id);
+    if (client == nullptr || !client->is_attached()) return;
+    transport = &transports_[client->transport];
+    if (!is_over(*transport)) return;
+  }
+  metrics_.messages_dropped.add(drop_for_slow(id, *transport));
+  if (!is_over(*transport)) return;
+  metrics_.slow_closed.add();
+  close_client(id, CloseCode::try_again_later, "too slow", false, PresenceMode::cut, Fate::park);
+}
+
+/// Makes room by the slow consumer policy; returns how many messages went.
+template <class App, class Host>
+std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport) {
+  ClientType& client = *find(id);
+  const bool is_partly_written = transport.written_of_first > 0;
+  const bool is_queue_first = is_queue_next(transport, &client, 0, 0);
+  const std::size_t queue_pinned = is_partly_written && is_queue_first ? 1 : 0;
+  const std::size_t log_pinned = is_partly_written && !is_queue_first ? 1 : 0;
+  std::size_t dropped = 0;
+  if (options_.queue.slow_consumer == SlowConsumer::drop_oldest) {
+    while (queued_bytes(transport) > options_.queue.max_bytes && queued_count(transport) > 1) {
+      if (client.session ? !client.session->log.drop_oldest_unwritten(log_pinned)
+                         : !transport.queue.drop_oldest(queue_pinned))
+        break;
+      ++dropped;
+    }
+  } else if (options_.queue.slow_consumer == SlowConsumer::conflate) {
+    dropped = client.session ? client.session->log.conflate_unwritten(log_pinned)
+                             : transport.queue.conflate(queue_pinned);
+  }
+  return dropped;
+}
+
+/// Before a socket is parted from its client: what is still to be written moves into the socket's own queue. All of it,
+/// or only what is partly written.
+template <class App, class Host>
+void Hub<App, Host>::keep_output(Transport& transport, bool all) {
+  OutboundQueue kept;
+  const bool is_partly_written = transport.written_of_first > 0;
+  visit_output(transport, [&](const detail::Outgoing& outgoing) {
+    if (!all && !is_partly_written) return false;
+    kept.push_item({outgoing.encoded(), outgoing.sequence, {}, 0, false});
+    return all;
+  });
+  transport.queue.swap(kept);
+}
+
+/// Queues our Close frame, behind all that waits if `flush` says so. The client must be told apart, by lose_socket.
+template <class App, class Host>
+void Hub<App, Host>::begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush,
+                                 Phase phase) {
+  keep_output(transport, flush);
+  transport.held.reset();
+  transport.phase = phase;
+  transport.queue.push(EncodedMessage::frame(Opcode::close, close_payload(code, reason)));
+  if (std::exchange(transport.is_paused, false)) host_.want_input(TransportId{transport.owner}, true);
+  wheel_.schedule(transport, host_.now() + close_timeout);
+  schedule_wake_up();
+  announce(transport);
+}
+
+/// Closes the client's connection from our side, then parks or ends the client.
+template <class App, class Host>
+void Hub<App, Host>::close_client(ConnectionId id, CloseCode code, std::string_view reason, bool flush,
+                                  PresenceMode mode, Fate fate) {
+  ClientType* client = find(id);
+  if (client == nullptr) return;
+  if (client->is_attached()) begin_close(transports_[client->transport], code, reason, flush, Phase::closing);
+  lose_socket(id, mode, fate, {code, std::string(reason), false});
+}
+
+template <class App, class Host>
+void Hub<App, Host>::release_socket(std::uint32_t slot, SocketClose how) {
+  transports_.erase(slot);
+  host_.close_socket(TransportId{slot}, how);
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::send_object(ConnectionId id, std::string_view object) {
+  return find(id) != nullptr && deliver(id, EncodedMessage::json(object));
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::send_typed(ConnectionId id, std::uint32_t type, std::span<const std::byte> payload) {
+  const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
+  return find(id) != nullptr && deliver(id, EncodedMessage::binary(type, bytes));
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::send_frame(ConnectionId id, bool text, std::string_view payload) {
+  return find(id) != nullptr && deliver(id, EncodedMessage::frame(text ? Opcode::text : Opcode::binary, payload));
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::send_answer(ConnectionId id, std::string_view object) {
+  if (find(id) == nullptr) return false;
+  push_answer(id, object);
+  return true;
+}
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+// Hub: who is in a channel, and telling those who asked to be told.
+#pragma once
+#include <switchboard/hub/hub.hpp>
+
+namespace switchboard::inline v1 {
+
+/// The client counts in the channel from now on; `was_cut`: it is back there.
+template <class App, class Host>
+void Hub<App, Host>::enter_presence(ConnectionId id, std::string_view name, bool was_cut) {
+  if constexpr (keeps_presence()) {
+    const ClientType& client = *find(id);
+    if (client.user.id.empty()) return;
+    const std::string channel(name);
+    const auto effect = roster_.enter(channel, client.user.id, was_cut);
+    if (effect == PresenceRoster::Effect::entered)
+      settle_presence(effect, channel, std::string(client.user.id), presence_info(client.user, channel));
+  }
+}
+
+/// The client counts there no more, or, if it was cut off, only for its grace time.
+template <class App, class Host>
+void Hub<App, Host>::leave_presence(const ClientType& client, const std::string& channel) {
+  if constexpr (keeps_presence()) {
+    if (client.user.id.empty()) return;
+    const Duration grace = options_.sessions.presence_grace;
+    const bool has_grace = client.presence == PresenceMode::cut && grace > Duration{};
+    const auto effect = has_grace ? roster_.cut(channel, client.user.id, host_.now() + grace)
+                                  : roster_.leave(channel, client.user.id);
+    settle_presence(effect, channel, client.user.id);
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::forget_cut(const ClientType& client, const std::string& channel) {
+  if constexpr (keeps_presence()) {
+    if (!client.user.id.empty()) settle_presence(roster_.forget_cut(channel, client.user.id), channel, client.user.id);
+  }
+}
+
+/// What became of the user here is told to the broker; if that makes a difference over all shards and nodes, to the
+/// channel's subscribers.
+template <class App, class Host>
+void Hub<App, Host>::settle_presence(PresenceRoster::Effect effect, const std::string& channel, const std::string& user,
+                                     const std::string& info) {
+  if constexpr (keeps_presence()) {
+    if (effect == PresenceRoster::Effect::nothing) return;
+    const bool joined = effect == PresenceRoster::Effect::entered;
+    const auto changed = [this, joined, channel, user, info](std::error_code error, PresenceChange change) {
+      if (!error && change.changed) tell_presence(joined, channel, user, info, change.version);
+    };
+    if (joined) port_->enter(channel, user, info, changed);
+    else port_->leave(channel, user, changed);
+  }
+}
+
+template <class App, class Host>
+void Hub<App, Host>::tell_presence(bool joined, const std::string& channel, const std::string& user,
+                                   const std::string& info, std::uint64_t version) {
+  deliver_presence(joined, channel, user, info, version);
+  const auto kind = joined ? Envelope::Kind::join : Envelope::Kind::leave;
+  send_to_peers(channel,
+                [&] { return Envelope{.kind = kind, .presence_version = version, .text = user, .body = info}; },
+                [](std::error_code) {});
+}
+
+template <class App, class Host>
+void Hub<App, Host>::deliver_presence(bool joined, std::string_view channel, std::string_view user,
+                                      std::string_view info, std::uint64_t version) {
+  ChannelLinks::Link* link = links_.find(channel);
+  if (link == nullptr || !ChannelLinks::is_newest(*link, user, version)) return;
+  JsonObjectText text;
+  text.string("type", joined ? "join" : "leave").string("channel", channel).string("user", user);
+  if (joined && !info.empty()) text.raw("info", info);
+  watchers_.publish(channel, EncodedMessage::json(text.take()), [&](ConnectionId id, const Message& message) {
+    const ClientType* client = find(id);
+    if (client != nullptr && client->user.id != user) deliver(id, message);  // nobody hears of its own
+  });
+}
+
+template <class App, class Host>
+std::string Hub<App, Host>::presence_info(const User& user, std::string_view channel) {
+  std::string info;
+  if constexpr (AppTraits<App>::has_presence_info) {
+    run(ConnectionId{none, 0}, [&] { return app_->presence_info(user, std::string_view(channel)); },
+        [&](std::optional<nlohmann::json> json) {
+          if (json) info = json->dump();
+        });
+  }
+  return info;
+}
+
+template <class App, class Host>
+asio::awaitable<Presence> Hub<App, Host>::presence(std::string_view channel) {
+  if constexpr (keeps_presence()) {
+    return detail::await_callback<Presence>([this, name = std::string(channel)](std::function<void(Presence)> done) {
+      port_->query(name, [done = std::move(done)](std::error_code error, std::vector<PresenceEntry> users) {
+        done({error, std::move(users)});
+      });
+    });
+  } else {
+    const auto unavailable = []() -> asio::awaitable<Presence> {
+      co_return Presence{std::make_error_code(std::errc::not_supported), {}};
+    };
+    return unavailable();
+  }
+}
+
+}  // namespace switchboard::inline v1

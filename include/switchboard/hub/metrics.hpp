@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <atomic>
+#include <cstdint>
+
+namespace switchboard::inline v1 {
+
+/// A number that one thread counts and any thread may read. No locked instruction: it has a single writer.
+class Counter {
+ public:
+  void add(std::uint64_t count = 1) { value_.store(value() + count, std::memory_order_relaxed); }
+  void subtract(std::uint64_t count = 1) { value_.store(value() - count, std::memory_order_relaxed); }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// What a hub counts. Written on its shard's thread, readable from any.
+struct HubMetrics {
+  // now
+  Counter connections;           ///< WebSocket connections that are open
+  Counter sessions_attached;     ///< stateful sessions with a socket
+  Counter sessions_parked;       ///< stateful sessions that wait for their client
+  Counter parked_bytes;          ///< of their logs
+  Counter subscriptions;
+  // since the start
+  Counter connections_opened;
+  Counter handshakes_refused;
+  Counter messages_received;     ///< text and binary, all clients
+  Counter messages_delivered;    ///< messages queued or logged for a client
+  Counter publishes;             ///< accepted ones that began here
+  Counter errors_sent;
+  Counter rate_limited;
+  Counter sessions_created;
+  Counter sessions_resumed;
+  Counter sessions_moved;        ///< sockets handed to the shard that holds their session
+  Counter sessions_expired;
+  Counter sessions_evicted;      ///< over a bound
+  Counter messages_missed;       ///< told as missed in a welcome
+  Counter messages_dropped;      ///< told by a gap: the client was slow
+  Counter slow_closed;           ///< closed with 1013
+  Counter heartbeat_timeouts;
+  Counter handler_exceptions;
+  Counter broker_gaps;
+};
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <switchboard/hub/app_traits.hpp>
+#include <switchboard/hub/host.hpp>
+#include <switchboard/hub/shard.hpp>
+#include <switchboard/hub/slot_table.hpp>
+#include <switchboard/patterns/stateful_connection.hpp>
+#include <switchboard/patterns/timer_wheel.hpp>
+
+namespace switchboard::inline v1 {
+
+/// Names a session to its client: 128 random bits, then the shard that holds it. Whoever knows it and has the user's
+/// token may resume the session, so it is never logged.
+struct SessionId {
+  std::array<std::uint8_t, 16> random{};
+  unsigned shard = 0;
+
+  /// 32 hexadecimal digits, '-', the shard.
+  std::string to_string() const {
+    constexpr char digits[] = "0123456789abcdef";
+    std::string text;
+    text.reserve(40);
+    for (const std::uint8_t byte : random) {
+      text += digits[byte >> 4];
+      text += digits[byte & 15];
+    }
+    return text + '-' + std::to_string(shard);
+  }
+
+  static std::optional<SessionId> parse(std::string_view text) {
+    if (text.size() < 34 || text[32] != '-') return std::nullopt;
+    SessionId id;
+    for (std::size_t i = 0; i < 16; ++i) {
+      const char* byte = text.data() + 2 * i;
+      const auto [end, error] = std::from_chars(byte, byte + 2, id.random[i], 16);
+      if (error != std::errc{} || end != byte + 2) return std::nullopt;
+    }
+    const char* last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data() + 33, last, id.shard);
+    if (error != std::errc{} || end != last) return std::nullopt;
+    return id;
+  }
+
+  friend bool operator==(const SessionId&, const SessionId&) = default;
+};
+
+/// The publish ids that a session has had accepted, so that one sent again after a cut is not delivered twice.
+class PublishIds {
+ public:
+  static constexpr std::size_t remembered = 100;
+
+  bool contains(std::string_view id) const {
+    for (const std::string& known : ids_)
+      if (known == id) return true;
+    return false;
+  }
+  void insert(std::string_view id) {
+    if (ids_.size() < remembered) {
+      ids_.emplace_back(id);
+      return;
+    }
+    ids_[oldest_] = id;
+    oldest_ = (oldest_ + 1) % remembered;
+  }
+  void erase(std::string_view id) {
+    for (std::string& known : ids_)
+      if (known == id) known.clear();  // no id is empty
+  }
+
+ private:
+  std::vector<std::string> ids_;
+  std::size_t oldest_ = 0;
+};
+
+/// What a hub's timers stand for.
+enum class TimerKind : std::uint8_t { transport, session, presence, call };
+
+/// What makes a client stateful: it outlives its socket. The timer is its time to live while parked.
+struct Session : Timer {
+  explicit Session(ReplayOptions replay) : Timer(static_cast<std::uint8_t>(TimerKind::session)), log(replay) {}
+
+  SessionId id;
+  StatefulConnection<> log;
+  std::unique_ptr<PublishIds> publish_ids;
+  std::list<ConnectionId>::iterator parked_position;  ///< in the hub's list, while parked
+  std::size_t parked_bytes = 0;                       ///< what the hub has counted for it; its client is `owner`
+};
+
+/// One client of a hub: a plain client's connection or a stateful client's session.
+template <class App>
+struct Client {
+  static constexpr std::uint32_t none = SlotTable<int>::none;
+
+  /// How the client counts in the presence of its channels.
+  enum class Presence : std::uint8_t {
+    active,  ///< it is connected
+    cut,     ///< it was cut off, and is still listed for a while
+    gone,    ///< it closed
+  };
+
+  UserOf<App> user;
+  [[no_unique_address]] StateOf<App> state{};
+  std::unique_ptr<Session> session;         ///< none for a plain client
+  std::uint32_t transport = none;           ///< its socket's slot; none while parked
+  std::uint32_t user_next = none;           ///< ring of the clients of one user, by slot
+  std::uint32_t user_previous = none;
+  std::uint16_t busy = 0;                   ///< handlers and broker calls that later requests wait for
+  std::uint16_t publishes_pending = 0;      ///< not yet accepted by the broker
+  Presence presence = Presence::active;
+  bool has_ended = false;                   ///< only its on_close is still under way
+
+  explicit Client(UserOf<App>&& who) : user(std::move(who)) {}
+  bool is_attached() const { return transport != none; }
+};
+
+}  // namespace switchboard::inline v1
+
+template <>
+struct std::hash<switchboard::SessionId> {
+  std::size_t operator()(const switchboard::SessionId& id) const noexcept {
+    std::size_t value = 0;
+    std::memcpy(&value, id.random.data(), sizeof(value));
+    return value;
+  }
+};

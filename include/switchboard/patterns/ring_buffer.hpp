@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+namespace switchboard::inline v1 {
+
+/// A growing queue in one block of memory. It owns no memory until the first push and none once `release`d
+/// while empty, which is what an idle connection needs (an empty std::deque owns 576 bytes).
+///
+/// Indices count from the front. push_back is amortized O(1), erase O(min(i, size - i)).
+template <class T>
+class RingBuffer {
+ public:
+  RingBuffer() = default;
+  RingBuffer(RingBuffer&& other) noexcept { swap(other); }
+  RingBuffer& operator=(RingBuffer&& other) noexcept {
+    RingBuffer taken(std::move(other));
+    swap(taken);
+    return *this;
+  }
+  RingBuffer(const RingBuffer&) = delete;
+  RingBuffer& operator=(const RingBuffer&) = delete;
+  ~RingBuffer() { clear(); }
+
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+
+  T& operator[](std::size_t i) { return slots_[wrap(i)]; }
+  const T& operator[](std::size_t i) const { return slots_[wrap(i)]; }
+  T& front() { return (*this)[0]; }
+  const T& front() const { return (*this)[0]; }
+  T& back() { return (*this)[size_ - 1]; }
+  const T& back() const { return (*this)[size_ - 1]; }
+
+  void push_back(T value) {
+    if (size_ == capacity_) grow();
+    slots_[wrap(size_)] = std::move(value);
+    ++size_;
+  }
+
+  void pop_front() {
+    slots_[first_] = T{};
+    first_ = static_cast<std::uint32_t>(wrap(1));
+    --size_;
+  }
+
+  /// Removes the element at `i`, moving the shorter side.
+  void erase(std::size_t i) {
+    if (i < size_ / 2) {
+      for (; i > 0; --i) (*this)[i] = std::move((*this)[i - 1]);
+      pop_front();
+    } else {
+      for (; i + 1 < size_; ++i) (*this)[i] = std::move((*this)[i + 1]);
+      back() = T{};
+      --size_;
+    }
+  }
+
+  /// Removes everything and gives the memory back.
+  void clear() {
+    slots_.reset();
+    capacity_ = size_ = first_ = 0;
+  }
+
+  void swap(RingBuffer& other) noexcept {
+    std::swap(slots_, other.slots_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(size_, other.size_);
+    std::swap(first_, other.first_);
+  }
+
+ private:
+  std::size_t wrap(std::size_t i) const { return (first_ + i) & (capacity_ - 1); }
+
+  void grow() {
+    const std::uint32_t capacity = capacity_ == 0 ? 4 : capacity_ * 2;
+    auto slots = std::make_unique<T[]>(capacity);
+    for (std::size_t i = 0; i < size_; ++i) slots[i] = std::move((*this)[i]);
+    slots_ = std::move(slots);
+    capacity_ = capacity;
+    first_ = 0;
+  }
+
+  std::unique_ptr<T[]> slots_;
+  std::uint32_t capacity_ = 0;  // a power of two
+  std::uint32_t size_ = 0;
+  std::uint32_t first_ = 0;
+};
+
+}  // namespace switchboard::inline v1

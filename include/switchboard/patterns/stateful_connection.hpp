@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <switchboard/patterns/ring_buffer.hpp>
+#include <switchboard/protocol/encoded_message.hpp>
+#include <switchboard/protocol/sequence.hpp>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace switchboard::inline v1 {
+
+/// How a log sees its messages. Specialize it to keep messages of a type of your own.
+template <class Message>
+struct MessageTraits {
+  static std::size_t size(const Message& message) { return message.size(); }
+  static std::uint64_t conflation_key(const Message&) { return 0; }
+};
+template <>
+struct MessageTraits<EncodedMessage::Ptr> {
+  static std::size_t size(const EncodedMessage::Ptr& message) { return message ? message->size() : 0; }
+  static std::uint64_t conflation_key(const EncodedMessage::Ptr& message) {
+    return message->conflation_key();
+  }
+};
+
+/// How much a session keeps for a client that comes back.
+struct ReplayOptions {
+  std::size_t max_messages = 100;
+  std::size_t max_bytes = std::size_t{4} << 20;
+};
+
+/// The messages of one session: numbered, kept for replay, and at once the queue of those not yet written to
+/// a socket.
+///
+///     StatefulConnection<std::string> connection;
+///     connection.store_message("one");                             // gets number 1
+///     connection.store_message("two");                             // 2
+///     auto missed = connection.get_missed_messages(1);             // the client had seen 1
+///     assert(missed.complete && missed.messages.front().message == "two");
+///
+/// It keeps the newest `max_messages` (at most `max_bytes` of them) and everything that is not written yet;
+/// `written` moves the boundary between the two. While parked (no socket) the bound is what it was plus what
+/// was unwritten then. The messages themselves are shared, never copied, where `Message` is a pointer. No
+/// thread may use it beside another.
+template <class Message = EncodedMessage::Ptr>
+class StatefulConnection {
+  using Traits = MessageTraits<Message>;
+
+ public:
+  struct Entry {
+    Message message{};
+    Sequence sequence;
+    std::uint32_t missed =
+        0;  ///< above 0: no message but a gap, standing for this many dropped ones, the last `sequence`
+  };
+
+  /// What a client that has seen `last_seq` is still to get.
+  struct Missed {
+    bool known = false;  ///< false: `last_seq` is above every number given out, so it is not of this session
+    bool complete = false;     ///< everything after `last_seq` is kept
+    std::uint64_t missed = 0;  ///< how many messages between `last_seq` and the first kept one are gone
+    std::vector<Entry> messages;
+  };
+
+  explicit StatefulConnection(ReplayOptions options = {}) : options_(options) {}
+
+  /// The number of the newest message; 0 before the first.
+  Sequence newest_sequence() const { return newest_; }
+  /// The number that the next stored message gets.
+  Sequence next_sequence() const { return newest_.next(); }
+
+  /// Appends a message and returns its number. Never refuses: bounding what is unwritten is the caller's
+  /// decision.
+  Sequence store_message(Message message) {
+    newest_ = newest_.next();
+    const std::size_t size = Traits::size(message);
+    bytes_ += size;
+    if (!parked_) unwritten_bytes_ += size;
+    entries_.push_back({std::move(message), newest_});
+    trim();
+    return newest_;
+  }
+
+  /// O(kept). Does not change the log.
+  Missed get_missed_messages(Sequence last_seq) const {
+    Missed result;
+    if (last_seq > newest_) return result;
+    result.known = true;
+    const std::size_t first = index_after(last_seq);
+    const Sequence oldest = first < entries_.size() ? entries_[first].sequence : newest_.next();
+    result.missed = oldest.value - 1 - last_seq.value;
+    result.complete = result.missed == 0;
+    result.messages.reserve(entries_.size() - first);
+    for (std::size_t i = first; i < entries_.size(); ++i) result.messages.push_back(entries_[i]);
+    // `missed` has counted all but the last of a gap that stands first
+    if (!result.messages.empty() && result.messages.front().missed > 0) result.messages.front().missed = 1;
+    return result;
+  }
+
+  // The log as the queue of a socket.
+
+  /// How many entries wait to be written; `unwritten(0)` is the next.
+  std::size_t unwritten_count() const { return entries_.size() - written_; }
+  const Entry& unwritten(std::size_t i) const { return entries_[written_ + i]; }
+  /// Bytes that wait, without what a resume replays: that was promised by the welcome and must not make a
+  /// client "slow".
+  std::size_t unwritten_bytes() const { return unwritten_bytes_; }
+
+  /// The first `count` unwritten entries have been handed to the socket.
+  void written(std::size_t count) {
+    for (; count > 0; --count) {
+      const Entry& entry = entries_[written_++];
+      if (entry.sequence > replayed_until_) unwritten_bytes_ -= Traits::size(entry.message);
+    }
+    trim();
+  }
+
+  /// The client says that it has everything up to `sequence`: what is written and no newer may go.
+  void acknowledge(Sequence sequence) {
+    while (written_ > 0 && entries_.front().sequence <= sequence) pop_front();
+    release_if_empty();
+  }
+
+  /// The socket is gone. From now on the bound is the replay bound plus what is unwritten at this moment.
+  void park() {
+    parked_ = true;
+    parked_messages_ = options_.max_messages + unwritten_count();
+    parked_bytes_ = options_.max_bytes;
+    for (std::size_t i = written_; i < entries_.size(); ++i)
+      parked_bytes_ += Traits::size(entries_[i].message);
+    unwritten_bytes_ = 0;
+    written_ = 0;
+    trim();
+  }
+
+  /// A new socket, whose client has seen `last_seq`: everything newer is unwritten again.
+  /// Call get_missed_messages first; `last_seq` must be known.
+  void resume(Sequence last_seq) {
+    parked_ = false;
+    written_ = index_after(last_seq);
+    replayed_until_ = newest_;
+    unwritten_bytes_ = 0;
+    if (written_ < entries_.size() && entries_[written_].missed > 0) entries_[written_].missed = 1;
+    trim();
+  }
+
+  bool is_parked() const { return parked_; }
+  /// Bytes of all kept messages.
+  std::size_t bytes() const { return bytes_; }
+  std::size_t kept_count() const { return entries_.size(); }
+
+  // What a slow consumer loses.
+
+  /// Drops the oldest unwritten message, leaving a gap in its place that merges with the gap before it.
+  /// `pinned` entries at the head (partly written) are left alone. False if there is none to drop.
+  bool drop_oldest_unwritten(std::size_t pinned) {
+    for (std::size_t i = written_ + pinned; i < entries_.size(); ++i) {
+      if (entries_[i].missed > 0) continue;
+      drop(i, written_ + pinned);
+      return true;
+    }
+    return false;
+  }
+
+  /// Of the unwritten messages with the same conflation key keeps only the newest; each run of dropped ones
+  /// becomes a gap. O(unwritten).
+  std::size_t conflate_unwritten(std::size_t pinned) {
+    const std::size_t begin = written_ + pinned;
+    std::unordered_set<std::uint64_t> newer;
+    std::size_t dropped = 0;
+    for (std::size_t i = entries_.size(); i-- > begin;) {
+      Entry& entry = entries_[i];
+      if (entry.missed > 0) continue;
+      const std::uint64_t key = Traits::conflation_key(entry.message);
+      if (key == 0 || newer.insert(key).second) continue;
+      make_gap(entry, 1);
+      ++dropped;
+    }
+    RingBuffer<Entry> kept;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      Entry& entry = entries_[i];
+      if (i > begin && entry.missed > 0 && kept.back().missed > 0) {
+        kept.back().missed += entry.missed;
+        kept.back().sequence = entry.sequence;
+      } else {
+        kept.push_back(std::move(entry));
+      }
+    }
+    entries_ = std::move(kept);
+    return dropped;
+  }
+
+ private:
+  std::size_t index_after(Sequence last_seq) const {
+    std::size_t low = 0, high = entries_.size();
+    while (low < high) {
+      const std::size_t middle = (low + high) / 2;
+      if (entries_[middle].sequence <= last_seq)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low;
+  }
+
+  void make_gap(Entry& entry, std::uint32_t missed) {
+    const std::size_t size = Traits::size(entry.message);
+    bytes_ -= size;
+    if (!parked_ && entry.sequence > replayed_until_) unwritten_bytes_ -= size;
+    entry.message = Message{};
+    entry.missed = missed;
+  }
+
+  void drop(std::size_t i, std::size_t begin) {
+    make_gap(entries_[i], 1);
+    if (i > begin && entries_[i - 1].missed > 0) {
+      entries_[i].missed += entries_[i - 1].missed;
+      entries_.erase(i - 1);
+    }
+  }
+
+  void trim() {
+    if (parked_) {
+      while (!entries_.empty() && (entries_.size() > parked_messages_ || bytes_ > parked_bytes_)) pop_front();
+    } else {
+      while (written_ > 0 && (entries_.size() > options_.max_messages || bytes_ > options_.max_bytes))
+        pop_front();
+    }
+    release_if_empty();
+  }
+
+  void pop_front() {
+    bytes_ -= Traits::size(entries_.front().message);
+    entries_.pop_front();
+    if (written_ > 0) --written_;
+  }
+
+  void release_if_empty() {
+    if (entries_.empty()) entries_.clear();
+  }
+
+  ReplayOptions options_;
+  RingBuffer<Entry> entries_;
+  Sequence newest_;
+  Sequence replayed_until_;  // unwritten entries up to here are a replay and do not count as queued
+  std::size_t written_ = 0;  // entries at the front that a socket has taken
+  std::size_t bytes_ = 0;
+  std::size_t unwritten_bytes_ = 0;
+  std::size_t parked_messages_ = 0;
+  std::size_t parked_bytes_ = 0;
+  bool parked_ = false;
+};
+
+}  // namespace switchboard::inline v1

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <switchboard/patterns/time.hpp>
+
+namespace switchboard::inline v1 {
+namespace testing {
+
+/// Time that passes only when a test says so.
+class VirtualClock {
+ public:
+  TimePoint now() const { return now_; }
+  void advance_to(TimePoint time) {
+    if (time > now_) now_ = time;
+  }
+
+ private:
+  TimePoint now_{std::chrono::hours(1)};  // not 0, so that a forgotten initialization shows
+};
+
+}  // namespace testing
+}  // namespace switchboard::inline v1
