@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <asio/any_io_executor.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <switchboard/hub/host.hpp>
+#include <switchboard/server/acceptor.hpp>
+#include <switchboard/server/alarm.hpp>
+#include <switchboard/server/command_inbox.hpp>
+#include <switchboard/server/lingering.hpp>
+#include <switchboard/server/metrics.hpp>
+#include <switchboard/server/random_bytes.hpp>
+#include <switchboard/server/readiness.hpp>
+#include <switchboard/server/send_batch.hpp>
+#include <switchboard/server/server_state.hpp>
+#include <switchboard/server/socket_table.hpp>
+
+namespace switchboard::inline v1 {
+
+/// One shard of a server: a hub and the sockets, timers and posted work around it. Models HubHost. It moves bytes
+/// and decides nothing about messages. Used on the thread that runs its context, unless a member says otherwise.
+///
+/// A tick is a batch of ready sockets, each read once and handled, and then one gathered write for each connection
+/// with something to say. What is queued outside a batch posts a tick of its own and never waits for an idle loop.
+template <class App, template <class, class> class HubTemplate, class ReadinessType = net::Readiness>
+class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate, ReadinessType>> {
+ public:
+  using HubType = HubTemplate<App, ShardLoop>;
+
+  template <class HubOptions>
+  ShardLoop(asio::io_context& context, std::shared_ptr<ServerState> server, const HubOptions& options,
+            unsigned shard, unsigned shard_count)
+      : executor_(context.get_executor()),
+        server_(std::move(server)),
+        readiness_(executor_),
+        hub_(*this, options, shard, shard_count) {}
+
+  // -- What the server calls --------------------------------------------------------------------------------------
+
+  HubType& hub() { return hub_; }
+  const HubType& hub() const { return hub_; }
+  /// Any thread.
+  const SocketMetrics& socket_metrics() const { return metrics_; }
+  std::shared_ptr<CommandInbox> inbox() const { return inbox_; }
+
+  /// Before start(): a listener of this shard's. With `deals_out` its sockets go to all shards in turn.
+  void add_listener(net::Listener listener, bool is_admin) { acceptor_.add(std::move(listener), is_admin); }
+  void deal_out_sockets() { deals_out_ = true; }
+
+  /// Before start(): all shards, this one included, by their numbers.
+  void connect(std::vector<std::weak_ptr<ShardLoop>> siblings) { siblings_ = std::move(siblings); }
+
+  /// Before start(): makes the inbox, whose wake-up must not keep the loop alive.
+  void open_inbox() {
+    inbox_ = std::make_shared<CommandInbox>([weak = this->weak_from_this(), executor = executor_] {
+      asio::post(executor, [weak] {
+        if (const auto self = weak.lock()) self->run_commands();
+      });
+    });
+  }
+
+  /// Begins to accept and to watch. On the shard's thread, or before it runs.
+  void start() {
+    if (is_finished_) return;
+    for (Alarm* alarm : {&hub_alarm_, &accept_alarm_, &linger_alarm_, &drain_alarm_})
+      alarm->start(this->weak_from_this());
+    acceptor_.resume();
+    watch();
+  }
+
+  /// Refuses new connections and closes the others behind what they have queued; those left at `deadline` are cut.
+  /// `on_drained` is called once, from inside. Again: only an earlier deadline counts.
+  void drain(TimePoint deadline, std::function<void()> on_drained) {
+    if (is_finished_) return;
+    tick([&] {
+      if (!std::exchange(is_draining_, true)) {
+        on_drained_ = std::move(on_drained);
+        hub_.drain();
+      }
+      drain_deadline_ = std::min(drain_deadline_, deadline);
+      drain_alarm_.set(drain_deadline_);
+      if (drain_deadline_ <= steady_now()) cut_all();
+    });
+  }
+
+  /// Closes everything that is left and lets the context run out of this shard's work.
+  void finish() {
+    if (std::exchange(is_finished_, true)) return;
+    if (inbox_) inbox_->close();
+    for (Alarm* alarm : {&hub_alarm_, &accept_alarm_, &linger_alarm_, &drain_alarm_}) alarm->stop();
+    readiness_.cancel();
+    acceptor_.close();
+    lingering_.close_all();
+    sockets_.for_each_open([this](TransportId id, SocketState& state) {
+      if (state.is_watched) readiness_.remove(state.descriptor, token(id));
+      state.is_watched = false;
+      net::FileDescriptor{std::exchange(state.descriptor, -1)}.reset();
+    });
+  }
+
+  // -- What the hub calls (HubHost) -------------------------------------------------------------------------------
+
+  void spawn(asio::awaitable<void> work) {
+    // The coroutine keeps its shard alive: on a context of the user's it may outlast the server.
+    asio::co_spawn(executor_, std::move(work), [self = this->shared_from_this()](std::exception_ptr error) {
+      if (error) self->log(LogLevel::error, "a coroutine of the hub ended with an exception");
+    });
+  }
+
+  void output_ready(TransportId id) {
+    SocketState& state = bound(id);
+    if (!std::exchange(state.has_output, true)) dirty_.push_back(id);
+    if (depth_ == 0) schedule_tick();
+  }
+
+  void flush(TransportId id) {
+    if (SocketState& state = bound(id); state.has_output) write_out(id);
+  }
+
+  void want_input(TransportId id, bool wanted) {
+    SocketState& state = bound(id);
+    state.wants_input = wanted;
+    // Turning it off waits until something comes in: often it is on again before.
+    if (wanted && !state.is_read_armed && !state.has_ended) {
+      state.is_read_armed = true;
+      rearm(id, state);
+    }
+  }
+
+  void close_socket(TransportId id, SocketClose how) {
+    SocketState& state = bound(id);
+    net::FileDescriptor socket = take(id);
+    if (!socket.is_open()) return;
+    if (state.is_counted) server_->counts.release(state.peer);
+    if (how == SocketClose::abort) {
+      net::close_with_reset(std::move(socket));
+    } else if (!state.has_ended) {
+      lingering_.add(std::move(socket), steady_now());
+      if (!lingering_.empty() && !linger_alarm_.is_set()) linger_alarm_.set(lingering_.next_deadline());
+    }
+    a_descriptor_closed_ = true;
+    if (depth_ == 0) schedule_tick();
+  }
+
+  template <class Handoff>
+  void move_socket(TransportId id, unsigned shard, Handoff&& handoff) {
+    const SocketState state = bound(id);
+    net::FileDescriptor socket = take(id);
+    const auto target = siblings_.at(shard).lock();
+    if (!target) {
+      if (state.is_counted) server_->counts.release(state.peer);
+      return;
+    }
+    asio::post(target->executor_, [target, socket = std::move(socket), state,
+                                   moved = std::forward<Handoff>(handoff)]() mutable {
+      target->adopt(std::move(socket), state, std::move(moved));
+    });
+  }
+
+  void wake_at(TimePoint time) { hub_alarm_.set(time); }
+  void random_bytes(std::span<std::byte> bytes) { fill_with_random_bytes(bytes); }
+  /// Within a tick, the time at which it began.
+  TimePoint now() const { return depth_ > 0 ? tick_time_ : steady_now(); }
+  asio::any_io_executor executor() const { return executor_; }
+  std::shared_ptr<CommandTarget> command_target() const { return server_->commands; }
+  std::optional<HttpResponse> serve_http(const UpgradeRequest& request, bool is_admin) const {
+    return server_->http.answer(request, is_admin);
+  }
+  void log(LogLevel level, std::string_view text) const {
+    if (server_->log) server_->log(level, text);
+  }
+
+ private:
+  static constexpr std::size_t read_bytes = 64 * 1024;
+  static constexpr std::size_t max_commands_per_tick = 256;
+  static constexpr Duration accept_pause = std::chrono::milliseconds(100);
+
+  // A ready token's upper bits say what it names.
+  static constexpr net::ReadyToken kind_mask = 3u << 30, linger_kind = 1u << 30, listener_kind = 2u << 30;
+  static net::ReadyToken token(TransportId id) { return static_cast<net::ReadyToken>(id); }
+
+  // -- Ticks ------------------------------------------------------------------------------------------------------
+
+  template <class Work>
+  void tick(Work&& work) {
+    struct Scope {
+      ShardLoop& loop;
+      explicit Scope(ShardLoop& owner) : loop(owner) {
+        if (loop.depth_++ == 0) loop.tick_time_ = steady_now();
+      }
+      ~Scope() { --loop.depth_; }
+    };
+    {
+      const Scope scope(*this);
+      work();
+      if (depth_ > 1) return;
+      flush_all();
+    }
+    if (!dirty_.empty()) schedule_tick();
+    settle();
+  }
+
+  void schedule_tick() {
+    if (is_finished_ || std::exchange(is_tick_scheduled_, true)) return;
+    asio::post(executor_, [self = this->shared_from_this()] {
+      self->is_tick_scheduled_ = false;
+      if (!self->is_finished_) self->tick([] {});
+    });
+  }
+
+  // One pass: what is queued meanwhile belongs to the next tick, or one chatty connection could keep the others waiting.
+  void flush_all() {
+    flushing_.swap(dirty_);
+    for (const TransportId id : flushing_)
+      if (SocketState* state = sockets_.find(id); state && state->has_output) write_out(id);
+    flushing_.clear();
+  }
+
+  void settle() {
+    if (std::exchange(a_descriptor_closed_, false) && acceptor_.is_paused() && accept_alarm_.is_set())
+      resume_accepting();
+    if (is_draining_ && on_drained_ && ((hub_.is_drained() && lingering_.empty()) || is_cut_))
+      std::exchange(on_drained_, nullptr)();
+  }
+
+  void watch() {
+    readiness_.async_wait([self = this->shared_from_this()](std::span<const net::ReadyEvent> batch) {
+      if (self->is_finished_) return;
+      self->tick([&] {
+        for (const net::ReadyEvent& event : batch) self->on_ready(event);
+      });
+      if (!self->is_finished_) self->watch();
+    });
+  }
+
+  void on_ready(const net::ReadyEvent& event) {
+    const net::ReadyToken index = event.token & ~kind_mask;
+    switch (event.token & kind_mask) {
+      case listener_kind: return accept(index);
+      case linger_kind:
+        lingering_.on_ready(index);
+        a_descriptor_closed_ = true;
+        return;
+      default: return on_socket_ready(TransportId{index}, event);
+    }
+  }
+
+  // -- Sockets ----------------------------------------------------------------------------------------------------
+
+  void on_socket_ready(TransportId id, const net::ReadyEvent& event) {
+    SocketState* state = sockets_.find(id);
+    if (!state) return;
+    if (event.writable && state->is_write_armed && !std::exchange(state->has_output, true))
+      dirty_.push_back(id);
+    if (state->wants_input && !state->has_ended && (event.readable || event.hung_up)) return read_in(id);
+    if (event.hung_up) return on_broken(id);
+    if (event.readable && state->is_read_armed) {
+      state->is_read_armed = false;
+      rearm(id, *state);
+    }
+  }
+
+  // Once a tick: a sender without pause must not keep the others waiting.
+  void read_in(TransportId id) {
+    const int descriptor = sockets_.find(id)->descriptor;
+    const net::Transfer read = receive_from(descriptor, {read_buffer_.get(), read_bytes});
+    switch (read.kind) {
+      case net::Transfer::Kind::some:
+        metrics_.bytes_received.add(read.bytes);
+        hub_.receive(id, {read_buffer_.get(), read.bytes});
+        break;
+      case net::Transfer::Kind::would_block: break;
+      case net::Transfer::Kind::end: on_end(id); break;
+      case net::Transfer::Kind::broken: on_broken(id); break;
+    }
+  }
+
+  void on_end(TransportId id) {
+    sockets_.find(id)->has_ended = true;
+    hub_.receive_eof(id);
+    if (SocketState* state = sockets_.find(id)) {  // it has something left to say
+      state->is_read_armed = false;
+      rearm(id, *state);
+    }
+  }
+
+  // A socket beyond use would be reported in every batch: it leaves the set at once.
+  void on_broken(TransportId id) {
+    SocketState& state = *sockets_.find(id);
+    unwatch(id, state);
+    state.has_ended = state.is_broken = true;
+    hub_.receive_eof(id);
+  }
+
+  void write_out(TransportId id) {
+    SocketState* state = sockets_.find(id);
+    if (!state) return;
+    state->has_output = false;
+    batch_.clear();
+    hub_.gather(id, batch_);
+    const std::size_t gathered = batch_.bytes();
+    net::Transfer sent;
+    if (state->is_broken) sent.bytes = gathered;  // nobody will ever read it
+    else if (gathered > 0) sent = send_to(state->descriptor, batch_.pieces());
+    if (sent.kind == net::Transfer::Kind::broken) return on_broken(id);
+
+    metrics_.bytes_sent.add(sent.bytes);
+    const bool has_more = hub_.written(id, sent.bytes) && gathered > 0;
+    state = sockets_.find(id);
+    if (!state) return;
+    // More than one write carries: the next tick goes on. Less than was gathered: the peer must take some first.
+    if (has_more && sent.bytes == gathered && !std::exchange(state->has_output, true)) dirty_.push_back(id);
+    if (const bool waits = has_more && sent.bytes < gathered; waits != state->is_write_armed) {
+      state->is_write_armed = waits;
+      rearm(id, *state);
+    }
+  }
+
+  // The only two places where a connection's bytes pass: where a TLS engine would go between.
+  net::Transfer receive_from(int socket, std::span<char> into) { return net::read_some(socket, into); }
+  net::Transfer send_to(int socket, std::span<iovec> pieces) { return net::write_some(socket, pieces); }
+
+  void rearm(TransportId id, const SocketState& state) {
+    if (state.is_watched)
+      readiness_.change(state.descriptor, token(id), {state.is_read_armed, state.is_write_armed});
+  }
+
+  void unwatch(TransportId id, SocketState& state) {
+    if (std::exchange(state.is_watched, false)) readiness_.remove(state.descriptor, token(id));
+  }
+
+  net::FileDescriptor take(TransportId id) {
+    SocketState& state = bound(id);
+    unwatch(id, state);
+    state.has_output = false;
+    return net::FileDescriptor{std::exchange(state.descriptor, -1)};
+  }
+
+  // -- New sockets ------------------------------------------------------------------------------------------------
+
+  void accept(std::uint32_t index) {
+    const bool goes_on = acceptor_.accept(index, [this](net::FileDescriptor socket, const net::Address& peer,
+                                                        bool is_admin) {
+      metrics_.sockets_accepted.add();
+      const Admission admission = is_admin ? Admission::admin : server_->counts.admit(peer);
+      deal(std::move(socket), peer, admission);
+    });
+    if (goes_on) return;
+    metrics_.accept_pauses.add();
+    log(LogLevel::warning, "out of descriptors or memory: accepting pauses");
+    accept_alarm_.set(steady_now() + accept_pause);
+  }
+
+  void resume_accepting() {
+    accept_alarm_.clear();
+    acceptor_.resume();
+    if (acceptor_.is_paused()) accept_alarm_.set(steady_now() + accept_pause);
+  }
+
+  void deal(net::FileDescriptor socket, const net::Address& peer, Admission admission) {
+    SocketState state;
+    state.peer = peer;
+    state.is_counted = admission == Admission::admitted;
+    if (deals_out_ && admission != Admission::admin) {
+      next_shard_ = (next_shard_ + 1) % siblings_.size();
+      const auto target = siblings_[next_shard_].lock();
+      if (target && target.get() != this)
+        return asio::post(target->executor_,
+                          [target, moved = std::move(socket), state, admission]() mutable {
+                            target->tick([&] { target->open(std::move(moved), state, admission); });
+                          });
+    }
+    open(std::move(socket), state, admission);
+  }
+
+  void open(net::FileDescriptor socket, const SocketState& state, Admission admission) {
+    if (is_finished_) return;
+    enter(std::move(socket), state, [&] { return hub_.open(state.peer, admission); });
+  }
+
+  template <class Handoff>
+  void adopt(net::FileDescriptor socket, const SocketState& state, Handoff&& handoff) {
+    if (is_draining_ || is_finished_) {
+      if (state.is_counted) server_->counts.release(state.peer);
+      return;
+    }
+    tick([&] {
+      enter(std::move(socket), state,
+            [&] { return hub_.adopt(std::forward<Handoff>(handoff)); });
+    });
+  }
+
+  // The hub names the socket, and may use that name, even close it, before it has returned it: see bound().
+  template <class Name>
+  void enter(net::FileDescriptor socket, const SocketState& state, Name&& name) {
+    entering_ = state;
+    entering_.descriptor = socket.release();
+    const TransportId id = name();
+    if (entering_.descriptor >= 0) bound(id);
+  }
+
+  SocketState& bound(TransportId id) {
+    SocketState& state = sockets_.at(id);
+    if (state.descriptor >= 0 || entering_.descriptor < 0) return state;
+    state = {.descriptor = std::exchange(entering_.descriptor, -1),
+                 .peer = entering_.peer,
+                 .is_counted = entering_.is_counted,
+                 .is_watched = true,
+                 .is_read_armed = true,
+                 .wants_input = true};
+    if (readiness_.add(state.descriptor, token(id), {.read = true})) {
+      state.is_watched = false;  // no memory for it in the kernel: as good as lost
+      asio::post(executor_, [self = this->shared_from_this(), id, descriptor = state.descriptor] {
+        if (SocketState* lost = self->sockets_.find(id); lost && lost->descriptor == descriptor)
+          self->tick([&] { self->on_broken(id); });
+      });
+    }
+    return state;
+  }
+
+  // -- The rest ---------------------------------------------------------------------------------------------------
+
+  void run_commands() {
+    if (is_finished_) return;
+    commands_.clear();
+    const bool has_more = inbox_->take(commands_, max_commands_per_tick);
+    tick([&] {
+      for (Command& command : commands_) hub_.execute(std::move(command));
+    });
+    if (has_more)
+      asio::post(executor_, [self = this->shared_from_this()] { self->run_commands(); });
+  }
+
+  void end_lingering() {
+    tick([&] {
+      lingering_.expire(steady_now());
+      linger_alarm_.set(lingering_.next_deadline());
+      a_descriptor_closed_ = true;
+    });
+  }
+
+  void cut_all() {
+    hub_.abort_all();
+    lingering_.close_all();
+    is_cut_ = true;
+  }
+
+  asio::io_context::executor_type executor_;
+  std::shared_ptr<ServerState> server_;
+  std::vector<std::weak_ptr<ShardLoop>> siblings_;
+  std::shared_ptr<CommandInbox> inbox_;
+  SocketMetrics metrics_;
+
+  SocketTable sockets_;
+  SocketState entering_;
+  std::vector<TransportId> dirty_, flushing_;
+  std::vector<Command> commands_;
+  std::unique_ptr<char[]> read_buffer_ = std::make_unique_for_overwrite<char[]>(read_bytes);
+  SendBatch batch_;
+
+  ReadinessType readiness_;
+  Acceptor<ReadinessType> acceptor_{readiness_, listener_kind};
+  Lingering<ReadinessType> lingering_{readiness_, linger_kind};
+  Alarm hub_alarm_{executor_, [this] { tick([this] { hub_.run_timers(); }); }};
+  Alarm accept_alarm_{executor_, [this] { resume_accepting(); }};
+  Alarm linger_alarm_{executor_, [this] { end_lingering(); }};
+  Alarm drain_alarm_{executor_, [this] { tick([this] { cut_all(); }); }};
+
+  TimePoint tick_time_{}, drain_deadline_ = TimePoint::max();
+  std::function<void()> on_drained_;
+  std::size_t next_shard_ = 0;
+  unsigned depth_ = 0;
+  bool is_tick_scheduled_ = false, a_descriptor_closed_ = false, deals_out_ = false;
+  bool is_draining_ = false, is_cut_ = false, is_finished_ = false;
+
+  HubType hub_;  // last: it may call us while it is made and while it goes
+};
+
+}  // namespace switchboard::inline v1
