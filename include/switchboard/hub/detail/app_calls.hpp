@@ -23,9 +23,8 @@ namespace switchboard::inline v1::detail {
 struct JsonArgument {
   operator nlohmann::json() const;  // NOLINT(google-explicit-constructor)
 };
-struct TextArgument {
-  operator std::string_view();  // NOLINT(google-explicit-constructor) not const: std::string could be made of
-                                // it
+struct TextArgument {  // not by a const operator: std::string, and so json, could be made of it
+  operator std::string_view();  // NOLINT(google-explicit-constructor)
 };
 
 template <class T>
