@@ -45,13 +45,13 @@ class CustomBroker {
 
     void publish(std::string_view channel, sb::Payload message, sb::Done done) {
       const std::lock_guard lock(room_->mutex);
-      for (Member* member : room_->members)
-        if (member != self_.get() && member->channels.contains(channel))
-          asio::post(
-              member->executor, [to = member->weak_from_this(), channel = std::string(channel), message] {
-                const auto alive = to.lock();  // it may have gone, or unsubscribed, while this was under way
-                if (alive && alive->channels.contains(channel)) alive->sink.on_message(channel, message);
-              });
+      for (Member* member : room_->members) {
+        if (member == self_.get() || !member->channels.contains(channel)) continue;
+        asio::post(member->executor, [to = member->weak_from_this(), name = std::string(channel), message] {
+          const auto alive = to.lock();  // it may have gone, or unsubscribed, while this was under way
+          if (alive && alive->channels.contains(name)) alive->sink.on_message(name, message);
+        });
+      }
       accept(done);
     }
 

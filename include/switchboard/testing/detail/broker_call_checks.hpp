@@ -125,7 +125,7 @@ void stop_is_harmless(Fixture& fixture) {
   World<Fixture> world(fixture, 2);
   world.subscribe(world[0], "news");
   std::vector<OutcomePtr> outcomes{world[1].publish("news", text("before"))};
-  for (std::size_t i = 0; i < brokers_of<Fixture>(); ++i) {
+  for (std::size_t i = 0; i < world.broker_count(); ++i) {
     std::thread([&] { world.broker(i).stop(); }).join();
     world.broker(i).stop();
   }
@@ -175,8 +175,8 @@ void four_threads(Fixture& fixture) {
   world.wait_until([&] { return done == 2 * messages; }, "with four threads each done must come");
   const int accepted = world.call(world[0], [&] { return publishers[0].accepted; }) +
                        world.call(world[1], [&] { return publishers[1].accepted; });
-  for (const auto deadline = World<Fixture>::Clock::now() + patience_of<Fixture>();
-       arrived < 2 * accepted && World<Fixture>::Clock::now() < deadline;)
+  for (const auto deadline = world.deadline();
+       arrived < 2 * accepted && std::chrono::steady_clock::now() < deadline;)
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   world.join_threads();
   require(arrived >= 2 * accepted || world[2].gaps + world[3].gaps > 0,
@@ -208,7 +208,7 @@ void subscribed_is_a_promise_across_threads(Fixture& fixture) {
     asio::post(world[0].context, [&world, channel, subscribed] {
       world[0].port->subscribe(channel, [subscribed](std::error_code) { subscribed->set_value(); });
     });
-    require(subscribed->get_future().wait_for(patience_of<Fixture>()) == std::future_status::ready,
+    require(subscribed->get_future().wait_until(world.deadline()) == std::future_status::ready,
             "the done of a subscribe must come while threads run the other ports");
     for (std::size_t i : {1u, 2u})
       asio::post(world[i].context,
@@ -235,10 +235,10 @@ void ports_come_and_go_while_others_publish(Fixture& fixture) {
   std::atomic<int> deaf{0};
   const auto come_and_go = [&](std::size_t n) {
     for (int round = 0; round < 25; ++round) {
-      Station<B> station(world.broker(n % brokers_of<Fixture>()));
+      Station<B> station(world.broker(n));
       station.subscribe("news");
       station.publish("news", text("passing"));
-      const auto deadline = std::chrono::steady_clock::now() + patience_of<Fixture>();
+      const auto deadline = world.deadline();
       while (station.received.empty() && std::chrono::steady_clock::now() < deadline)
         if (station.poll() == 0) std::this_thread::yield();
       if (station.received.empty()) ++deaf;

@@ -32,7 +32,7 @@ using BrokerOfFixture = std::remove_reference_t<decltype(*std::declval<Fixture&>
 
 /// Where the checks get their brokers from.
 ///
-/// `make_broker()` returns a new one by pointer. May also have, as static constants:
+/// `make_broker()` returns a new one by pointer. May also have members:
 /// - `brokers`: how many of them make up the world of a check; ports are dealt out to them in turn. Brokers
 /// made one
 ///   after the other must then be in reach of each other. 1 unless given: ports of one broker are in reach
@@ -51,28 +51,6 @@ inline void require(bool is_so, const std::string& sentence) {
 
 inline Payload text(std::string bytes) {
   return std::make_shared<const std::string>(std::move(bytes));
-}
-
-template <class Fixture>
-constexpr std::size_t brokers_of() {
-  if constexpr (requires { Fixture::brokers; })
-    return Fixture::brokers;
-  else
-    return 1;
-}
-template <class Fixture>
-constexpr std::chrono::milliseconds patience_of() {
-  if constexpr (requires { Fixture::patience; })
-    return Fixture::patience;
-  else
-    return std::chrono::seconds(10);
-}
-template <class Fixture>
-constexpr std::chrono::milliseconds quiet_of() {
-  if constexpr (requires { Fixture::quiet; })
-    return Fixture::quiet;
-  else
-    return std::chrono::milliseconds(20);
 }
 
 /// How a call ended, so far.
@@ -198,7 +176,11 @@ class World {
   using Clock = std::chrono::steady_clock;
 
   explicit World(Fixture& fixture, std::size_t stations = 0) {
-    for (std::size_t i = 0; i < brokers_of<Fixture>(); ++i) brokers_.push_back(fixture.make_broker());
+    std::size_t brokers = 1;
+    if constexpr (requires { fixture.brokers; }) brokers = fixture.brokers;
+    if constexpr (requires { fixture.patience; }) patience_ = fixture.patience;
+    if constexpr (requires { fixture.quiet; }) quiet_ = fixture.quiet;
+    for (std::size_t i = 0; i < brokers; ++i) brokers_.push_back(fixture.make_broker());
     for (std::size_t i = 0; i < stations; ++i) add();
   }
   ~World() {
@@ -209,17 +191,19 @@ class World {
   }
 
   S& add() {
-    B& broker = *brokers_[stations_.size() % brokers_.size()];
-    stations_.push_back(std::make_unique<S>(broker));
+    stations_.push_back(std::make_unique<S>(broker(stations_.size())));
     return *stations_.back();
   }
   S& operator[](std::size_t i) { return *stations_[i]; }
-  B& broker(std::size_t i = 0) { return *brokers_[i]; }
+  /// A broker; any number will do.
+  B& broker(std::size_t i) { return *brokers_[i % brokers_.size()]; }
+  std::size_t broker_count() const { return brokers_.size(); }
+  typename Clock::time_point deadline() const { return Clock::now() + patience_; }
 
   /// Runs all stations on this thread until it is so.
   template <class Condition>
   void until(Condition is_so, const std::string& sentence) {
-    const auto deadline = Clock::now() + patience_of<Fixture>();
+    const auto deadline = Clock::now() + patience_;
     while (!is_so()) {
       require(Clock::now() < deadline, sentence);
       if (poll() == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
@@ -227,8 +211,8 @@ class World {
   }
   /// Runs all stations until nothing has happened for a while.
   void settle() {
-    const auto deadline = Clock::now() + patience_of<Fixture>();
-    for (auto last = Clock::now(); Clock::now() - last < quiet_of<Fixture>() && Clock::now() < deadline;) {
+    const auto deadline = Clock::now() + patience_;
+    for (auto last = Clock::now(); Clock::now() - last < quiet_ && Clock::now() < deadline;) {
       if (poll() > 0)
         last = Clock::now();
       else
@@ -253,14 +237,14 @@ class World {
     auto task = std::make_shared<std::packaged_task<std::invoke_result_t<Work>()>>(std::move(work));
     auto result = task->get_future();
     asio::post(station.context, [task] { (*task)(); });
-    require(result.wait_for(patience_of<Fixture>()) == std::future_status::ready,
+    require(result.wait_for(patience_) == std::future_status::ready,
             "a port's thread must come back from a call");
     return result.get();
   }
   /// Waits, while threads run the stations, until it is so; `is_so` runs on this thread.
   template <class Condition>
   void wait_until(Condition is_so, const std::string& sentence) {
-    for (const auto deadline = Clock::now() + patience_of<Fixture>(); !is_so();) {
+    for (const auto deadline = Clock::now() + patience_; !is_so();) {
       require(Clock::now() < deadline, sentence);
       std::this_thread::sleep_for(std::chrono::microseconds(200));
     }
@@ -274,6 +258,8 @@ class World {
   }
 
   using BrokerPointer = decltype(std::declval<Fixture&>().make_broker());
+  std::chrono::milliseconds patience_ = std::chrono::seconds(10);
+  std::chrono::milliseconds quiet_{20};
   std::vector<std::unique_ptr<S>> stations_;
   std::vector<BrokerPointer> brokers_;
 };
