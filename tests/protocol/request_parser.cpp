@@ -157,6 +157,10 @@ TEST_CASE("a body within the limit is read over and forgotten") {
       REQUIRE(second.consumed == chunked.size() - cut);
     }
   }
+  sb::RequestParser bytewise(1000);
+  for (std::size_t i = 0; i + 1 < chunked.size(); ++i)
+    REQUIRE(consume(bytewise, chunked.substr(i, 1)).status == Status::need_more);
+  CHECK(consume(bytewise, "\n").status == Status::complete);
 }
 
 TEST_CASE("a body over the limit is 413, from what it claims") {

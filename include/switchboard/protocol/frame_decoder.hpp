@@ -82,6 +82,10 @@ class FrameDecoder {
   /// Whether the first header of a message has arrived and its last byte has not.
   bool in_message() const { return message_opcode_ != Opcode::continuation; }
 
+  /// Bytes of memory set aside for a message that did not arrive at once: at most twice what has arrived of
+  /// it.
+  std::size_t buffered() const { return partial_ ? partial_->message.capacity() : 0; }
+
  private:
   static constexpr std::uint64_t no_limit = std::numeric_limits<std::uint64_t>::max();
   static constexpr std::size_t type_size = 4;

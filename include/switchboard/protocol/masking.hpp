@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +30,8 @@ inline void apply_mask(std::span<char> bytes, const MaskingKey& key) {
 
 /// The key for what follows after `taken` bytes of the payload.
 inline void advance_key(MaskingKey& key, std::size_t taken) {
-  std::rotate(key.begin(), key.begin() + static_cast<std::ptrdiff_t>(taken % 4), key.end());
+  const MaskingKey before = key;
+  for (std::size_t i = 0; i < key.size(); ++i) key[i] = before[(i + taken) % 4];
 }
 
 }  // namespace switchboard::inline v1
