@@ -170,7 +170,7 @@ function showTitle(unread) {
 
 function showDetails() {
   const { session, lastSeq } = chat.client;
-  byId('details').textContent = session === null ? 'no session yet' : `session ${session.slice(0, 6)}… · message ${lastSeq}`;
+  byId('details').textContent = session === null ? 'no session yet' : `session ${session.slice(0, 6)} · seq ${lastSeq}`;
 }
 
 // Scrolling: new messages pull the view along only where it is at the end already.
@@ -295,11 +295,17 @@ byId('banner-button').addEventListener('click', () => chat.client.connect());
 
 // Drawers, on small screens
 
+let openDrawer = null;
+
 function showDrawer(id) {
+  if (id === openDrawer) return;
+  const before = openDrawer;
+  openDrawer = id;
   for (const drawer of ['sidebar', 'people']) byId(drawer).classList.toggle('is-open', drawer === id);
   byId('open-sidebar').setAttribute('aria-expanded', String(id === 'sidebar'));
   byId('open-people').setAttribute('aria-expanded', String(id === 'people'));
   byId('scrim').hidden = id === null;
+  byId(id === null ? `open-${before}` : `close-${id}`).focus();
 }
 
 byId('open-sidebar').addEventListener('click', () => showDrawer('sidebar'));

@@ -7,6 +7,9 @@ const MOST_ENTRIES = 500;
 const TOGETHER = 5 * 60_000;
 const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
+/** Without "AM" or "PM", for the narrow margin. */
+const shortTime = (at) => time.formatToParts(at).filter(({ type }) => type !== 'dayPeriod').map(({ value }) => value).join('').trim();
+
 export class Conversation {
   people = new Set();
   unread = 0;
@@ -128,7 +131,10 @@ export class Conversation {
     const isContinued = !isWaiting && this.#last !== null && this.#last.from === message.from
       && message.at - this.#last.at < TOGETHER;
     if (!isWaiting) this.#last = { from: message.from, at: message.at };
-    const when = element('time', { dateTime: new Date(message.at).toISOString(), textContent: time.format(message.at) });
+    const when = element('time', {
+      dateTime: new Date(message.at).toISOString(),
+      textContent: isContinued ? shortTime(message.at) : time.format(message.at),
+    });
     const body = element('div', { className: 'entry-body' },
       isContinued ? null : element('p', { className: 'entry-head' }, this.#author(message.from), when),
       message.image ? this.#picture(message) : element('p', { className: 'text', textContent: message.text }));
