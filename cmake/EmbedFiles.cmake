@@ -2,15 +2,12 @@
 #
 #   embed_files(<output.cpp> HEADER <header> TYPE <type> FUNCTION <function> FILES <url path>=<file> …)
 #
-# writes, at build time, a source that defines `std::span<const TYPE> FUNCTION()`; each entry is
-# {path, content type, bytes}. The same file, run as a script, does the writing.
+# writes, at build time, a source that defines `std::span<const TYPE> FUNCTION()`; each entry is {path, bytes}, two
+# string views. The same file, run as a script, does the writing.
 if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
   file(STRINGS "${MANIFEST}" entries)
   list(POP_FRONT entries header type function)
 
-  set(types_by_extension .html "text/html\; charset=utf-8" .js "text/javascript\; charset=utf-8"
-      .css "text/css\; charset=utf-8" .svg "image/svg+xml" .png "image/png" .ico "image/x-icon"
-      .json "application/json")
   set(arrays "")
   set(table "")
   set(number 0)
@@ -20,18 +17,10 @@ if(CMAKE_SCRIPT_MODE_FILE STREQUAL CMAKE_CURRENT_LIST_FILE)
     math(EXPR equals "${equals} + 1")
     string(SUBSTRING "${entry}" ${equals} -1 file)
 
-    cmake_path(GET file EXTENSION LAST_ONLY extension)
-    list(FIND types_by_extension "${extension}" index)
-    if(index EQUAL -1)
-      message(FATAL_ERROR "EmbedFiles.cmake knows no content type for ${file}")
-    endif()
-    math(EXPR index "${index} + 1")
-    list(GET types_by_extension ${index} content_type)
-
     file(READ "${file}" bytes HEX)
     string(REGEX REPLACE "(..)" "'\\\\x\\1'," bytes "${bytes}")
     string(APPEND arrays "constexpr char file_${number}[] = {${bytes}'\\0'};\n")
-    string(APPEND table "    {\"${path}\", \"${content_type}\", {file_${number}, sizeof file_${number} - 1}},\n")
+    string(APPEND table "    {\"${path}\", {file_${number}, sizeof file_${number} - 1}},\n")
     math(EXPR number "${number} + 1")
   endforeach()
 

@@ -5,6 +5,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <switchboard/switchboard.hpp>
 
@@ -76,8 +78,18 @@ struct Chat {
   }
 };
 
+std::vector<sb::StaticFile> page() {
+  std::vector<sb::StaticFile> files;
+  for (const PageFile& file : page_files()) {
+    sb::StaticFile served{std::string(file.path), std::string(sb::content_type_of(file.path)), std::string(file.body)};
+    if (file.path == "/index.html") served.path = "/";
+    files.push_back(std::move(served));
+  }
+  return files;
+}
+
 int main(int argc, char** argv) {
-  sb::Options<Chat> options{.address = "127.0.0.1"};
+  sb::Options<Chat> options{.address = "127.0.0.1", .static_files = page()};
   support::CommandLine flags(
       "A chat with rooms, direct messages and images, and its page. A demo: a token is a name, and is believed.");
   flags.text("--address", "A", options.address, "listen here; 0.0.0.0 for every interface");

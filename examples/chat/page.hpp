@@ -5,8 +5,7 @@
 
 /// A file of the page, compiled into the program (cmake/EmbedFiles.cmake).
 struct PageFile {
-  std::string_view path;  ///< of the URL, "/" for the page itself
-  std::string_view content_type;
+  std::string_view path;  ///< of the URL, e.g. "/index.html"
   std::string_view body;
 };
 
