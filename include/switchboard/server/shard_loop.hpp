@@ -101,11 +101,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     readiness_.cancel();
     acceptor_.close();
     lingering_.close_all();
-    sockets_.for_each_open([this](TransportId id, SocketState& state) {
-      if (state.is_watched) readiness_.remove(state.descriptor, token(id));
-      state.is_watched = false;
-      net::FileDescriptor{std::exchange(state.descriptor, -1)}.reset();
-    });
+    sockets_.close_all();
   }
 
   // -- What the hub calls (HubHost) -------------------------------------------------------------------------------
@@ -118,52 +114,41 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   }
 
   void output_ready(TransportId id) {
-    SocketState& state = bound(id);
-    if (!std::exchange(state.has_output, true)) dirty_.push_back(id);
+    mark_output(id, sockets_.at(id));
     if (depth_ == 0) schedule_tick();
   }
 
   void flush(TransportId id) {
-    if (SocketState& state = bound(id); state.has_output) write_out(id);
+    if (sockets_.at(id).has_output) write_out(id);
   }
 
   void want_input(TransportId id, bool wanted) {
-    SocketState& state = bound(id);
-    state.wants_input = wanted;
+    SocketState& socket = sockets_.at(id);
+    socket.wants_input = wanted;
     // Turning it off waits until something comes in: often it is on again before.
-    if (wanted && !state.is_read_armed && !state.has_ended) {
-      state.is_read_armed = true;
-      rearm(id, state);
-    }
+    if (wanted && !socket.has_ended) sockets_.report_input(id, socket, true);
   }
 
   void close_socket(TransportId id, SocketClose how) {
-    SocketState& state = bound(id);
-    net::FileDescriptor socket = take(id);
+    const SocketState state = sockets_.at(id);
+    net::FileDescriptor socket = sockets_.take(id);
     if (!socket.is_open()) return;
-    if (state.is_counted) server_->counts.release(state.peer);
-    if (how == SocketClose::abort) {
-      net::close_with_reset(std::move(socket));
-    } else if (!state.has_ended) {
-      lingering_.add(std::move(socket), steady_now());
-      if (!lingering_.empty() && !linger_alarm_.is_set()) linger_alarm_.set(lingering_.next_deadline());
-    }
+    release(state);
+    if (how == SocketClose::abort) net::close_with_reset(std::move(socket));
+    else if (!state.has_ended) linger(std::move(socket));
     a_descriptor_closed_ = true;
     if (depth_ == 0) schedule_tick();
   }
 
   template <class Handoff>
   void move_socket(TransportId id, unsigned shard, Handoff&& handoff) {
-    const SocketState state = bound(id);
-    net::FileDescriptor socket = take(id);
+    const SocketState state = sockets_.at(id);
+    net::FileDescriptor socket = sockets_.take(id);
     const auto target = siblings_.at(shard).lock();
-    if (!target) {
-      if (state.is_counted) server_->counts.release(state.peer);
-      return;
-    }
-    asio::post(target->executor_, [target, socket = std::move(socket), state,
-                                   moved = std::forward<Handoff>(handoff)]() mutable {
-      target->adopt(std::move(socket), state, std::move(moved));
+    if (!target) return release(state);
+    asio::post(target->executor_, [target, state, moved = std::move(socket),
+                                   content = std::forward<Handoff>(handoff)]() mutable {
+      target->adopt(std::move(moved), state, std::move(content));
     });
   }
 
@@ -187,7 +172,6 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
 
   // A ready token's upper bits say what it names.
   static constexpr net::ReadyToken kind_mask = 3u << 30, linger_kind = 1u << 30, listener_kind = 2u << 30;
-  static net::ReadyToken token(TransportId id) { return static_cast<net::ReadyToken>(id); }
 
   // -- Ticks ------------------------------------------------------------------------------------------------------
 
@@ -222,7 +206,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   void flush_all() {
     flushing_.swap(dirty_);
     for (const TransportId id : flushing_)
-      if (SocketState* state = sockets_.find(id); state && state->has_output) write_out(id);
+      if (const SocketState* socket = sockets_.find(id); socket && socket->has_output) write_out(id);
     flushing_.clear();
   }
 
@@ -258,22 +242,17 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   // -- Sockets ----------------------------------------------------------------------------------------------------
 
   void on_socket_ready(TransportId id, const net::ReadyEvent& event) {
-    SocketState* state = sockets_.find(id);
-    if (!state) return;
-    if (event.writable && state->is_write_armed && !std::exchange(state->has_output, true))
-      dirty_.push_back(id);
-    if (state->wants_input && !state->has_ended && (event.readable || event.hung_up)) return read_in(id);
+    SocketState* socket = sockets_.find(id);
+    if (!socket) return;
+    if (event.writable && socket->is_write_armed) mark_output(id, *socket);
+    if (socket->wants_input && !socket->has_ended && (event.readable || event.hung_up)) return read_in(id);
     if (event.hung_up) return on_broken(id);
-    if (event.readable && state->is_read_armed) {
-      state->is_read_armed = false;
-      rearm(id, *state);
-    }
+    if (event.readable) sockets_.report_input(id, *socket, false);
   }
 
   // Once a tick: a sender without pause must not keep the others waiting.
   void read_in(TransportId id) {
-    const int descriptor = sockets_.find(id)->descriptor;
-    const net::Transfer read = receive_from(descriptor, {read_buffer_.get(), read_bytes});
+    const net::Transfer read = receive_from(sockets_.find(id)->descriptor, {read_buffer_.get(), read_bytes});
     switch (read.kind) {
       case net::Transfer::Kind::some:
         metrics_.bytes_received.add(read.bytes);
@@ -288,62 +267,53 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   void on_end(TransportId id) {
     sockets_.find(id)->has_ended = true;
     hub_.receive_eof(id);
-    if (SocketState* state = sockets_.find(id)) {  // it has something left to say
-      state->is_read_armed = false;
-      rearm(id, *state);
-    }
+    // It may have something left to say. Its end would be reported in every batch.
+    if (SocketState* socket = sockets_.find(id)) sockets_.report_input(id, *socket, false);
   }
 
-  // A socket beyond use would be reported in every batch: it leaves the set at once.
   void on_broken(TransportId id) {
-    SocketState& state = *sockets_.find(id);
-    unwatch(id, state);
-    state.has_ended = state.is_broken = true;
+    SocketState& socket = *sockets_.find(id);
+    sockets_.unwatch(id, socket);
+    socket.has_ended = socket.is_broken = true;
     hub_.receive_eof(id);
   }
 
+  void mark_output(TransportId id, SocketState& socket) {
+    if (!std::exchange(socket.has_output, true)) dirty_.push_back(id);
+  }
+
   void write_out(TransportId id) {
-    SocketState* state = sockets_.find(id);
-    if (!state) return;
-    state->has_output = false;
+    SocketState* socket = sockets_.find(id);
+    if (!socket) return;
+    socket->has_output = false;
     batch_.clear();
     hub_.gather(id, batch_);
     const std::size_t gathered = batch_.bytes();
     net::Transfer sent;
-    if (state->is_broken) sent.bytes = gathered;  // nobody will ever read it
-    else if (gathered > 0) sent = send_to(state->descriptor, batch_.pieces());
+    if (socket->is_broken) sent.bytes = gathered;  // nobody will ever read it
+    else if (gathered > 0) sent = send_to(socket->descriptor, batch_.pieces());
     if (sent.kind == net::Transfer::Kind::broken) return on_broken(id);
 
     metrics_.bytes_sent.add(sent.bytes);
     const bool has_more = hub_.written(id, sent.bytes) && gathered > 0;
-    state = sockets_.find(id);
-    if (!state) return;
+    socket = sockets_.find(id);
+    if (!socket) return;
     // More than one write carries: the next tick goes on. Less than was gathered: the peer must take some first.
-    if (has_more && sent.bytes == gathered && !std::exchange(state->has_output, true)) dirty_.push_back(id);
-    if (const bool waits = has_more && sent.bytes < gathered; waits != state->is_write_armed) {
-      state->is_write_armed = waits;
-      rearm(id, *state);
-    }
+    if (has_more && sent.bytes == gathered) mark_output(id, *socket);
+    sockets_.report_output_room(id, *socket, has_more && sent.bytes < gathered);
   }
 
   // The only two places where a connection's bytes pass: where a TLS engine would go between.
   net::Transfer receive_from(int socket, std::span<char> into) { return net::read_some(socket, into); }
   net::Transfer send_to(int socket, std::span<iovec> pieces) { return net::write_some(socket, pieces); }
 
-  void rearm(TransportId id, const SocketState& state) {
-    if (state.is_watched)
-      readiness_.change(state.descriptor, token(id), {state.is_read_armed, state.is_write_armed});
+  void release(const SocketState& socket) {
+    if (socket.is_counted) server_->counts.release(socket.peer);
   }
 
-  void unwatch(TransportId id, SocketState& state) {
-    if (std::exchange(state.is_watched, false)) readiness_.remove(state.descriptor, token(id));
-  }
-
-  net::FileDescriptor take(TransportId id) {
-    SocketState& state = bound(id);
-    unwatch(id, state);
-    state.has_output = false;
-    return net::FileDescriptor{std::exchange(state.descriptor, -1)};
+  void linger(net::FileDescriptor socket) {
+    lingering_.add(std::move(socket), steady_now());
+    if (!lingering_.empty() && !linger_alarm_.is_set()) linger_alarm_.set(lingering_.next_deadline());
   }
 
   // -- New sockets ------------------------------------------------------------------------------------------------
@@ -368,64 +338,30 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   }
 
   void deal(net::FileDescriptor socket, const net::Address& peer, Admission admission) {
-    SocketState state;
-    state.peer = peer;
-    state.is_counted = admission == Admission::admitted;
     if (deals_out_ && admission != Admission::admin) {
       next_shard_ = (next_shard_ + 1) % siblings_.size();
       const auto target = siblings_[next_shard_].lock();
       if (target && target.get() != this)
-        return asio::post(target->executor_,
-                          [target, moved = std::move(socket), state, admission]() mutable {
-                            target->tick([&] { target->open(std::move(moved), state, admission); });
-                          });
+        return asio::post(target->executor_, [target, moved = std::move(socket), peer, admission]() mutable {
+          target->tick([&] { target->open(std::move(moved), peer, admission); });
+        });
     }
-    open(std::move(socket), state, admission);
+    open(std::move(socket), peer, admission);
   }
 
-  void open(net::FileDescriptor socket, const SocketState& state, Admission admission) {
-    if (is_finished_) return;
-    enter(std::move(socket), state, [&] { return hub_.open(state.peer, admission); });
+  void open(net::FileDescriptor socket, const net::Address& peer, Admission admission) {
+    if (!is_finished_)
+      sockets_.enter(std::move(socket), peer, admission == Admission::admitted,
+                     [&] { return hub_.open(peer, admission); });
   }
 
   template <class Handoff>
   void adopt(net::FileDescriptor socket, const SocketState& state, Handoff&& handoff) {
-    if (is_draining_ || is_finished_) {
-      if (state.is_counted) server_->counts.release(state.peer);
-      return;
-    }
+    if (is_draining_ || is_finished_) return release(state);
     tick([&] {
-      enter(std::move(socket), state,
-            [&] { return hub_.adopt(std::forward<Handoff>(handoff)); });
+      sockets_.enter(std::move(socket), state.peer, state.is_counted,
+                     [&] { return hub_.adopt(std::forward<Handoff>(handoff)); });
     });
-  }
-
-  // The hub names the socket, and may use that name, even close it, before it has returned it: see bound().
-  template <class Name>
-  void enter(net::FileDescriptor socket, const SocketState& state, Name&& name) {
-    entering_ = state;
-    entering_.descriptor = socket.release();
-    const TransportId id = name();
-    if (entering_.descriptor >= 0) bound(id);
-  }
-
-  SocketState& bound(TransportId id) {
-    SocketState& state = sockets_.at(id);
-    if (state.descriptor >= 0 || entering_.descriptor < 0) return state;
-    state = {.descriptor = std::exchange(entering_.descriptor, -1),
-                 .peer = entering_.peer,
-                 .is_counted = entering_.is_counted,
-                 .is_watched = true,
-                 .is_read_armed = true,
-                 .wants_input = true};
-    if (readiness_.add(state.descriptor, token(id), {.read = true})) {
-      state.is_watched = false;  // no memory for it in the kernel: as good as lost
-      asio::post(executor_, [self = this->shared_from_this(), id, descriptor = state.descriptor] {
-        if (SocketState* lost = self->sockets_.find(id); lost && lost->descriptor == descriptor)
-          self->tick([&] { self->on_broken(id); });
-      });
-    }
-    return state;
   }
 
   // -- The rest ---------------------------------------------------------------------------------------------------
@@ -461,14 +397,13 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   std::shared_ptr<CommandInbox> inbox_;
   SocketMetrics metrics_;
 
-  SocketTable sockets_;
-  SocketState entering_;
   std::vector<TransportId> dirty_, flushing_;
   std::vector<Command> commands_;
   std::unique_ptr<char[]> read_buffer_ = std::make_unique_for_overwrite<char[]>(read_bytes);
   SendBatch batch_;
 
   ReadinessType readiness_;
+  SocketTable<ReadinessType> sockets_{readiness_};
   Acceptor<ReadinessType> acceptor_{readiness_, listener_kind};
   Lingering<ReadinessType> lingering_{readiness_, linger_kind};
   Alarm hub_alarm_{executor_, [this] { tick([this] { hub_.run_timers(); }); }};
