@@ -97,8 +97,8 @@ class StatefulConnection {
     result.complete = result.missed == 0;
     result.messages.reserve(entries_.size() - first);
     for (std::size_t i = first; i < entries_.size(); ++i) result.messages.push_back(entries_[i]);
-    // `missed` has counted all but the last of a gap that stands first
-    if (!result.messages.empty() && result.messages.front().missed > 0) result.messages.front().missed = 1;
+    for (std::size_t i = 0; i < result.messages.size(); ++i)
+      recount_gap(result.messages[i], i == 0 ? nullptr : &result.messages[i - 1]);
     return result;
   }
 
@@ -145,7 +145,8 @@ class StatefulConnection {
     written_ = index_after(last_seq);
     replayed_until_ = newest_;
     unwritten_bytes_ = 0;
-    if (written_ < entries_.size() && entries_[written_].missed > 0) entries_[written_].missed = 1;
+    for (std::size_t i = written_; i < entries_.size(); ++i)
+      recount_gap(entries_[i], i == written_ ? nullptr : &entries_[i - 1]);
     trim();
   }
 
@@ -206,6 +207,13 @@ class StatefulConnection {
         high = middle;
     }
     return low;
+  }
+
+  // A gap stands for all between what goes out before it and its own number. Before the first of a replay that is
+  // told as `missed` already, all but that number itself.
+  static void recount_gap(Entry& entry, const Entry* before) {
+    if (entry.missed == 0) return;
+    entry.missed = before == nullptr ? 1 : static_cast<std::uint32_t>(entry.sequence.value - before->sequence.value);
   }
 
   void make_gap(Entry& entry, std::uint32_t missed) {
