@@ -13,3 +13,8 @@ endif()
 add_library(switchboard_warnings INTERFACE)
 target_compile_options(switchboard_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+
+# Asio 1.22 does not see the coroutines of clang with libstdc++; later versions do.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_definitions(ASIO_HAS_CO_AWAIT ASIO_HAS_STD_COROUTINE)
+endif()

@@ -35,9 +35,9 @@ class Connection {
 
   /// What authenticate made. Only while `is_open` (and within on_close), a reference until the next
   /// suspension; std::logic_error afterwards.
-  const UserOf<App>& user() const { return *require(shard_->view(id_).user); }
+  const auto& user() const { return *require(shard_->view(id_).user); }
   /// The App's own data for this session, under the same rule.
-  StateOf<App>& state() const { return *require(shard_->view(id_).state); }
+  auto& state() const { return *require(shard_->view(id_).state); }
 
   /// Sends a message: numbered and replayed for a stateful client. std::invalid_argument unless `object` is an object
   /// without "seq".

@@ -104,6 +104,11 @@ class Hub final : public Shard<App>, private BrokerSink {
   bool is_drained() const { return transports_.size() == 0; }
   /// Resets every socket.
   void abort_all();
+  /// Nothing is left of any client: no socket, session, user, channel or presence.
+  bool holds_nothing() const {
+    return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() && users_.empty() &&
+           links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
+  }
 
   const HubMetrics& metrics() const { return metrics_; }
   /// Handlers suspended in sleep_for.
@@ -236,6 +241,7 @@ class Hub final : public Shard<App>, private BrokerSink {
 
   // hub_users
   void link_user(const std::string& user, std::function<void()> then);
+  void confirm_user(const std::string& user, std::uint32_t number);
   void unlink_user_if_unused(const std::string& user);
   void add_to_user(std::uint32_t slot);
   void remove_from_user(std::uint32_t slot);
@@ -308,8 +314,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   };
   struct UserEntry {
     std::uint32_t first = none;  // a client of the user; the others are in its ring
+    std::uint32_t number = 0;    // tells an entry from an earlier one of the same user
     bool is_linked = false;      // the broker has confirmed the user's own channel
-    std::vector<std::function<void()>> waiting;
+    std::unique_ptr<std::vector<std::function<void()>>> waiting;  // for that; few users ever have any
   };
 
   Host& host_;
@@ -330,6 +337,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   EnvelopeCounters counters_;
   PresenceRoster roster_;
   TextMap<UserEntry> users_;
+  std::uint32_t last_user_number_ = 0;
   std::unordered_map<SessionId, std::uint32_t> sessions_;
   std::list<ConnectionId> parked_;                 // the longest parked first
   std::list<DelayedCall> calls_;

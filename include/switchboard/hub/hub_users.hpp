@@ -13,22 +13,36 @@ void Hub<App, Host>::link_user(const std::string& user, std::function<void()> th
   UserEntry& entry = place->second;
   if (is_new) {
     entry.is_linked = !has_peers();
-    port_->subscribe(user_channel(user), [this, user](std::error_code) {
-      const auto found = users_.find(user);
-      if (found == users_.end()) return;
-      found->second.is_linked = true;
-      for (const auto& waiting : std::exchange(found->second.waiting, {})) waiting();
-      unlink_user_if_unused(user);
+    entry.number = ++last_user_number_;
+    port_->subscribe(user_channel(user), [this, user, number = entry.number](std::error_code) {
+      confirm_user(user, number);
     });
   }
-  if (entry.is_linked) then();
-  else entry.waiting.push_back(std::move(then));
+  if (entry.is_linked) return then();
+  if (!entry.waiting) entry.waiting = std::make_unique<std::vector<std::function<void()>>>();
+  entry.waiting->push_back(std::move(then));
+}
+
+/// The broker's answer for this link of the user, which may have gone, or have been followed by another, meanwhile.
+template <class App, class Host>
+void Hub<App, Host>::confirm_user(const std::string& user, std::uint32_t number) {
+  auto found = users_.find(user);
+  if (found == users_.end() || found->second.number != number) return;
+  found->second.is_linked = true;
+  // One by one: whoever is still waiting keeps the entry from being taken for unused.
+  for (; found != users_.end() && found->second.waiting; found = users_.find(user)) {
+    auto& waiting = *found->second.waiting;
+    const std::function<void()> then = std::move(waiting.front());
+    waiting.erase(waiting.begin());
+    if (waiting.empty()) found->second.waiting.reset();
+    then();
+  }
 }
 
 template <class App, class Host>
 void Hub<App, Host>::unlink_user_if_unused(const std::string& user) {
   const auto found = users_.find(user);
-  if (found == users_.end() || found->second.first != none || !found->second.waiting.empty()) return;
+  if (found == users_.end() || found->second.first != none || found->second.waiting) return;
   port_->unsubscribe(user_channel(user));
   users_.erase(found);
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <switchboard/protocol/http_text.hpp>
+#include <switchboard/protocol/json_string.hpp>
 #include <switchboard/protocol/utf8.hpp>
 #include <utility>
 #include <vector>
@@ -94,24 +95,6 @@ inline void append_field(std::string& out, std::string_view name, std::string_vi
   out.append(name).append(": ").append(value).append("\r\n");
 }
 
-inline void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  out += '"';
-  for (const char c : is_utf8(text) ? text : std::string_view()) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += "\\u00";
-      out += digits[static_cast<unsigned char>(c) >> 4];
-      out += digits[static_cast<unsigned char>(c) & 15];
-    } else {
-      out += c;
-    }
-  }
-  out += '"';
-}
-
 }  // namespace detail
 
 /// The whole response as bytes. The connection ends with it. `head_only` answers HEAD: all but the body.
@@ -133,9 +116,9 @@ inline std::string http_response(const Refusal& refusal) {
   HttpResponse response{.status = refuses ? refusal.status : 500, .content_type = "application/json"};
   response.headers = refusal.headers;
   response.body = R"({"error":)";
-  detail::append_json_string(response.body, refusal.error);
+  append_json_string(response.body, is_utf8(refusal.error) ? refusal.error : std::string());
   response.body += R"(,"message":)";
-  detail::append_json_string(response.body, refusal.message);
+  append_json_string(response.body, is_utf8(refusal.message) ? refusal.message : std::string());
   response.body += '}';
   return http_response(response);
 }

@@ -37,6 +37,8 @@ std::unique_ptr<App> default_factory(Shard<App>& shard) {
 /// hand out, and its thread safety the user's.
 template <class App>
 class Server {
+  static_assert(check_app<App>());  // before anything else that the same mistake would break
+
  public:
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 

@@ -45,6 +45,8 @@ struct TestOptions {
 ///     app.advance(60s);
 template <class App>
 class TestApp {
+  static_assert(check_app<App>());
+
  public:
   using Host = TestHost<App>;
   using HubType = Hub<App, Host>;
