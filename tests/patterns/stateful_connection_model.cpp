@@ -140,7 +140,7 @@ class Run {
   }
   // The client knows what it has taken, or a little less where it was cut off before it could handle it.
   void resume() {
-    const std::uint64_t lag = random_() % 3 == 0 ? random_() % 6 : 0;
+    const std::uint64_t lag = random_() % 3 == 0 ? random_() % 30 : 0;
     const std::uint64_t last_seq = std::max(acknowledged_, client_.last() - std::min(client_.last(), lag));
     const auto missed = log_.get_missed_messages(last_seq);
     client_.resume(missed, last_seq);

@@ -23,6 +23,7 @@ class ChannelLinks {
   struct Link {
     std::uint64_t number = 0;  ///< tells a link from an earlier one of the same name
     bool is_confirmed = false;
+    bool is_asking = false;    ///< the broker has not answered yet
     std::vector<Confirmed> waiting;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;        ///< origin, its newest counter
     std::vector<std::pair<std::string, std::uint64_t>> presence_seen;  ///< user, its newest change, the newest last
@@ -47,7 +48,8 @@ class ChannelLinks {
   void confirm(std::string_view channel, std::uint64_t number, std::error_code error) {
     Link* link = find(channel);
     if (link == nullptr || link->number != number) return;
-    link->is_confirmed = true;
+    link->is_asking = false;
+    link->is_confirmed = !error;
     // One by one: whoever is still waiting keeps the link from being taken for unused.
     while (link != nullptr && link->number == number && !link->waiting.empty()) {
       const Confirmed waiting = std::move(link->waiting.front());

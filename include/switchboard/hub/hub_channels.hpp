@@ -43,10 +43,10 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
 /// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere arrives here.
 template <class App, class Host>
 void Hub<App, Host>::link_channel(const std::string& channel, std::function<void(std::error_code)> then) {
-  const auto [link, is_new] = links_.open(channel);
+  ChannelLinks::Link* const link = links_.open(channel).first;
   if (link->is_confirmed) return then({});
   link->waiting.push_back(std::move(then));
-  if (is_new) {
+  if (!std::exchange(link->is_asking, true)) {  // the first, or the first since the broker has refused
     port_->subscribe(channel, [this, channel, number = link->number](std::error_code error) {
       links_.confirm(channel, number, error);
     });
@@ -174,7 +174,7 @@ bool Hub<App, Host>::subscribe(ConnectionId id, std::string_view channel) {
   if (subscribers_.subscription_count(id) >= options_.limits.max_subscriptions) return false;
   const std::string name(channel);
   join_channel(id, name, false);
-  link_channel(name, [](std::error_code) {});
+  link_channel(name, [this, name](std::error_code) { unlink_channel_if_unused(name); });
   return true;
 }
 

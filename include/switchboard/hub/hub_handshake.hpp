@@ -189,11 +189,7 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   open_websocket(transport, slot, handoff);
   welcome(slot, missed.complete, missed.messages.size(), missed.missed);
 
-  const PresenceMode before = std::exchange(client.presence, PresenceMode::active);
-  if (before != PresenceMode::active)
-    for (const std::string& channel : subscribers_.channels_of(id))
-      enter_presence(id, channel, before == PresenceMode::cut);
-  recheck_subscriptions(id);
+  recheck_subscriptions(id, use);
   if constexpr (AppTraits<App>::has_on_resume) {
     const Resume how{missed.complete, missed.messages.size(), missed.missed};
     if (find(id) != nullptr)
@@ -232,9 +228,7 @@ void Hub<App, Host>::open_websocket(Transport& transport, std::uint32_t client, 
   std::uint32_t random = 0;
   host_.random_bytes(std::as_writable_bytes(std::span(&random, 1)));
   heartbeat::start(options_.heartbeat, transport.heartbeat, host_.now(), static_cast<double>(random) / 4294967296.0);
-  const TimePoint next = heartbeat::next_deadline(options_.heartbeat, transport.heartbeat);
-  if (next != TimePoint::max()) wheel_.schedule(transport, next);
-  schedule_wake_up();
+  schedule_beat(transport);
 }
 
 /// A stateful client's first frame. It goes before all that waits in the log.
@@ -266,20 +260,31 @@ void Hub<App, Host>::decode_early(TransportUse use, std::string& bytes) {
   if (transport != nullptr && !bytes.empty()) decode(use, bytes);
 }
 
-/// The resumed client may have other rights now than it had: what it may no longer hear it is taken off.
+/// The resumed client may have other rights now than it had: what it may no longer hear it is taken off. Then it counts
+/// as present in the rest; nobody sees it come back to where it may not be.
 template <class App, class Host>
-void Hub<App, Host>::recheck_subscriptions(ConnectionId id) {
+void Hub<App, Host>::recheck_subscriptions(ConnectionId id, TransportUse use) {
   if constexpr (AppTraits<App>::has_may_subscribe) {
-    for (const std::string& channel : subscribers_.channels_of(id)) {
-      ask_may_subscribe(id, channel, [this, id, channel](bool allowed) {
-        if (allowed || !leave_channel(id, channel)) return;
-        push_answer(id, JsonObjectText()
-                            .string("status", "unsubscribed")
-                            .string("channel", channel)
-                            .string("code", to_string(ErrorCode::subscribe_denied))
-                            .take());
+    const std::vector<std::string> channels = subscribers_.channels_of(id);
+    const auto answered = [this, id, use, missing = std::make_shared<std::size_t>(channels.size() + 1)] {
+      if (--*missing == 0) return_to_presence(id, use);
+    };
+    for (const std::string& channel : channels) {
+      if (find(id) == nullptr) return;  // the App has ended it meanwhile
+      ask_may_subscribe(id, channel, [this, id, channel, answered](bool allowed) {
+        if (!allowed && find(id) != nullptr && leave_channel(id, channel)) {
+          push_answer(id, JsonObjectText()
+                              .string("status", "unsubscribed")
+                              .string("channel", channel)
+                              .string("code", to_string(ErrorCode::subscribe_denied))
+                              .take());
+        }
+        answered();
       });
     }
+    answered();
+  } else {
+    return_to_presence(id, use);
   }
 }
 

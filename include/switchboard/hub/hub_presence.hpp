@@ -26,7 +26,7 @@ void Hub<App, Host>::leave_presence(const ClientType& client, const std::string&
     const Duration grace = options_.sessions.presence_grace;
     const bool has_grace = client.presence == PresenceMode::cut && grace > Duration{};
     const auto effect = has_grace ? roster_.cut(channel, client.user.id, host_.now() + grace)
-                                  : roster_.leave(channel, client.user.id);
+                                  : roster_.leave(channel, client.user.id, host_.now());
     settle_presence(effect, channel, client.user.id);
   }
 }
@@ -34,8 +34,27 @@ void Hub<App, Host>::leave_presence(const ClientType& client, const std::string&
 template <class App, class Host>
 void Hub<App, Host>::forget_cut(const ClientType& client, const std::string& channel) {
   if constexpr (keeps_presence()) {
-    if (!client.user.id.empty()) settle_presence(roster_.forget_cut(channel, client.user.id), channel, client.user.id);
+    if (client.user.id.empty()) return;
+    settle_presence(roster_.forget_cut(channel, client.user.id, host_.now()), channel, client.user.id);
   }
+}
+
+/// The client is back, on this socket, and allowed all the channels that it still has.
+template <class App, class Host>
+void Hub<App, Host>::return_to_presence(ConnectionId id, TransportUse use) {
+  ClientType* client = find(id);
+  if (client == nullptr || find(use) == nullptr || client->transport != use.slot) return;  // gone again
+  const PresenceMode before = std::exchange(client->presence, PresenceMode::active);
+  if (before == PresenceMode::active) return;
+  for (const std::string& channel : subscribers_.channels_of(id))
+    if (find(id) != nullptr) enter_presence(id, channel, before == PresenceMode::cut);
+}
+
+/// The client counts less than `before`: a connection is gone, or a cut one will not come back.
+template <class App, class Host>
+void Hub<App, Host>::lower_presence(const ClientType& client, PresenceMode before, const std::string& channel) {
+  if (before == PresenceMode::active) leave_presence(client, channel);
+  else if (before == PresenceMode::cut && client.presence == PresenceMode::gone) forget_cut(client, channel);
 }
 
 /// What became of the user here is told to the broker; if that makes a difference over all shards and nodes, to the
@@ -84,7 +103,7 @@ std::string Hub<App, Host>::presence_info(const User& user, std::string_view cha
   if constexpr (AppTraits<App>::has_presence_info) {
     run(ConnectionId{none, 0}, [&] { return app_->presence_info(user, std::string_view(channel)); },
         [&](std::optional<nlohmann::json> json) {
-          if (json) info = json->dump();
+          if (json) info = json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
         });
   }
   return info;

@@ -103,7 +103,12 @@ void Hub<App, Host>::handle_subscribe(Pending pending, const JsonRequest& reques
   const std::string& channel = request.channel.string;
   if (subscribers_.is_subscribed(pending.client, channel)) {
     if (wants_presence) watchers_.subscribe(pending.client, channel);
-    return answer_subscribed(pending, channel, false);
+    hold(pending.client);
+    return link_channel(channel, [this, pending, channel](std::error_code error) {
+      answer_subscribed(pending, channel, static_cast<bool>(error));
+      unlink_channel_if_unused(channel);
+      release(pending.client);
+    });
   }
   if (subscribers_.subscription_count(pending.client) >= options_.limits.max_subscriptions)
     return fail(pending, ErrorCode::subscribe_limit, "too many subscriptions on this connection");

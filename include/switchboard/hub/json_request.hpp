@@ -157,6 +157,11 @@ class RequestReader {
 /// Reads a text message. `text` must outlive the result's `written` views. Of a repeated key the last counts.
 inline JsonRequest read_json_request(std::string_view text) {
   JsonRequest request;
+  // nlohmann skips a byte order mark and takes NUL for the end; neither is JSON, nor may it be forwarded as such.
+  if (text.starts_with("\xef\xbb\xbf") || text.find('\0') != std::string_view::npos) {
+    request.error = ErrorCode::json_invalid;
+    return request;
+  }
   const char* read = text.data();
   detail::RequestReader reader(request, read);
   const char* end = text.data() + text.size();
