@@ -36,6 +36,7 @@
 #include <switchboard/hub/shard.hpp>
 #include <switchboard/hub/slot_table.hpp>
 #include <switchboard/hub/transport.hpp>
+#include <switchboard/hub/user_index.hpp>
 #include <switchboard/patterns/pubsub_manager.hpp>
 #include <switchboard/protocol/encoded_message.hpp>
 #include <switchboard/protocol/handshake.hpp>
@@ -164,7 +165,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void welcome(std::uint32_t client, bool recovered, std::uint64_t replayed, std::optional<std::uint64_t> missed);
   void decode_early(TransportUse use, std::string& bytes);
   void take_over(ConnectionId id);
-  void recheck_subscriptions(ConnectionId id);
+  void recheck_subscriptions(ConnectionId id, TransportUse use);
   void refuse(TransportUse use, const Refusal& refusal);
   void respond(TransportUse use, std::string response);
 
@@ -174,6 +175,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_message(TransportUse use, bool is_text, std::string_view payload);
   void handle_now(TransportUse use, bool is_text, std::string_view payload);
   void handle_peer_close(TransportUse use, CloseCode code, std::string_view reason);
+  void finish_close(TransportUse use, Transport& transport);
   bool handle_json_heartbeat(Transport& transport, std::string_view text);
   bool admit_by_rate(TransportUse use, bool is_text, std::string_view payload);
   void limit_binary(Transport& transport, std::uint32_t type);
@@ -241,7 +243,7 @@ class Hub final : public Shard<App>, private BrokerSink {
 
   // hub_users
   void link_user(const std::string& user, std::function<void()> then);
-  void confirm_user(const std::string& user, std::uint32_t number);
+  void confirm_user(const std::string& user, std::uint64_t number);
   void unlink_user_if_unused(const std::string& user);
   void add_to_user(std::uint32_t slot);
   void remove_from_user(std::uint32_t slot);
@@ -255,6 +257,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void enter_presence(ConnectionId id, std::string_view channel, bool was_cut);
   void leave_presence(const ClientType& client, const std::string& channel);
   void forget_cut(const ClientType& client, const std::string& channel);
+  void return_to_presence(ConnectionId id, TransportUse use);
+  void lower_presence(const ClientType& client, PresenceMode before, const std::string& channel);
   void settle_presence(PresenceRoster::Effect effect, const std::string& channel, const std::string& user,
                        const std::string& info = {});
   void tell_presence(bool joined, const std::string& channel, const std::string& user, const std::string& info,
@@ -292,6 +296,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void report_exception(std::string_view what);
   void fire(Timer& timer);
   void beat(std::uint32_t slot);
+  void schedule_beat(Transport& transport);
   void schedule_wake_up();
 
   // Shard<App>, for Connection<App>.
@@ -312,11 +317,10 @@ class Hub final : public Shard<App>, private BrokerSink {
     std::function<void()> function;
     std::list<DelayedCall>::iterator position;
   };
-  struct UserEntry {
-    std::uint32_t first = none;  // a client of the user; the others are in its ring
-    std::uint32_t number = 0;    // tells an entry from an earlier one of the same user
-    bool is_linked = false;      // the broker has confirmed the user's own channel
-    std::unique_ptr<std::vector<std::function<void()>>> waiting;  // for that; few users ever have any
+  /// A user whose channel the broker has not confirmed yet, and whose clients wait for that.
+  struct LinkingUser {
+    std::uint64_t number = 0;  // tells it from an earlier one of the same user
+    std::vector<std::function<void()>> waiting;
   };
 
   Host& host_;
@@ -336,8 +340,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   ChannelLinks links_;
   EnvelopeCounters counters_;
   PresenceRoster roster_;
-  TextMap<UserEntry> users_;
-  std::uint32_t last_user_number_ = 0;
+  UserIndex<App> users_{clients_};
+  TextMap<LinkingUser> linking_users_;
+  std::uint64_t last_user_number_ = 0;
   std::unordered_map<SessionId, std::uint32_t> sessions_;
   std::list<ConnectionId> parked_;                 // the longest parked first
   std::list<DelayedCall> calls_;

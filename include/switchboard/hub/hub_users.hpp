@@ -9,83 +9,58 @@ namespace switchboard::inline v1 {
 template <class App, class Host>
 void Hub<App, Host>::link_user(const std::string& user, std::function<void()> then) {
   if (user.empty()) return then();
-  const auto [place, is_new] = users_.try_emplace(user);
-  UserEntry& entry = place->second;
-  if (is_new) {
-    entry.is_linked = !has_peers();
-    entry.number = ++last_user_number_;
-    port_->subscribe(user_channel(user), [this, user, number = entry.number](std::error_code) {
-      confirm_user(user, number);
-    });
-  }
-  if (entry.is_linked) return then();
-  if (!entry.waiting) entry.waiting = std::make_unique<std::vector<std::function<void()>>>();
-  entry.waiting->push_back(std::move(then));
+  const auto linking = linking_users_.find(user);
+  if (linking != linking_users_.end()) return linking->second.waiting.push_back(std::move(then));
+  if (users_.find(user) != none) return then();
+  const std::uint64_t number = ++last_user_number_;
+  const bool must_wait = has_peers();
+  if (must_wait) linking_users_[user] = {number, {}};
+  port_->subscribe(user_channel(user), [this, user, number](std::error_code) { confirm_user(user, number); });
+  if (must_wait) linking_users_[user].waiting.push_back(std::move(then));
+  else then();
 }
 
 /// The broker's answer for this link of the user, which may have gone, or have been followed by another, meanwhile.
 template <class App, class Host>
-void Hub<App, Host>::confirm_user(const std::string& user, std::uint32_t number) {
-  auto found = users_.find(user);
-  if (found == users_.end() || found->second.number != number) return;
-  found->second.is_linked = true;
-  // One by one: whoever is still waiting keeps the entry from being taken for unused.
-  for (; found != users_.end() && found->second.waiting; found = users_.find(user)) {
-    auto& waiting = *found->second.waiting;
+void Hub<App, Host>::confirm_user(const std::string& user, std::uint64_t number) {
+  // One by one: whoever is still waiting keeps the user from being taken for unused.
+  for (auto found = linking_users_.find(user); found != linking_users_.end(); found = linking_users_.find(user)) {
+    if (found->second.number != number) return;
+    auto& waiting = found->second.waiting;
     const std::function<void()> then = std::move(waiting.front());
     waiting.erase(waiting.begin());
-    if (waiting.empty()) found->second.waiting.reset();
+    if (waiting.empty()) linking_users_.erase(found);
     then();
   }
 }
 
 template <class App, class Host>
 void Hub<App, Host>::unlink_user_if_unused(const std::string& user) {
-  const auto found = users_.find(user);
-  if (found == users_.end() || found->second.first != none || found->second.waiting) return;
+  if (user.empty() || users_.find(user) != none || linking_users_.contains(user)) return;
   port_->unsubscribe(user_channel(user));
-  users_.erase(found);
 }
 
-/// Puts the client into the ring of its user's.
 template <class App, class Host>
 void Hub<App, Host>::add_to_user(std::uint32_t slot) {
-  ClientType& client = clients_[slot];
-  if (client.user.id.empty()) return;
-  UserEntry& entry = users_.find(client.user.id)->second;
-  if (entry.first == none) {
-    entry.first = client.user_next = client.user_previous = slot;
-    return;
-  }
-  ClientType& first = clients_[entry.first];
-  client.user_next = entry.first;
-  client.user_previous = first.user_previous;
-  clients_[first.user_previous].user_next = slot;
-  first.user_previous = slot;
+  if (!clients_[slot].user.id.empty()) users_.insert(slot);
 }
 
 template <class App, class Host>
 void Hub<App, Host>::remove_from_user(std::uint32_t slot) {
-  ClientType& client = clients_[slot];
-  if (client.user.id.empty()) return;
-  UserEntry& entry = users_.find(client.user.id)->second;
-  clients_[client.user_previous].user_next = client.user_next;
-  clients_[client.user_next].user_previous = client.user_previous;
-  if (entry.first == slot) entry.first = client.user_next == slot ? none : client.user_next;
-  const std::string user = client.user.id;
+  const std::string user = clients_[slot].user.id;
+  if (user.empty()) return;
+  users_.erase(slot);
   unlink_user_if_unused(user);
 }
 
 template <class App, class Host>
 std::vector<ConnectionId> Hub<App, Host>::clients_of(std::string_view user) const {
   std::vector<ConnectionId> ids;
-  const auto found = users_.find(user);
-  if (found == users_.end() || found->second.first == none) return ids;
-  std::uint32_t slot = found->second.first;
-  do {
+  const std::uint32_t first = users_.find(user);
+  for (std::uint32_t slot = first; slot != none; slot = clients_[slot].user_next) {
+    if (slot == first && !ids.empty()) break;
     ids.push_back(id_of(slot));
-    slot = clients_[slot].user_next;
-  } while (slot != found->second.first);
+  }
   return ids;
 }
 

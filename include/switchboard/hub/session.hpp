@@ -115,8 +115,9 @@ struct Client {
   [[no_unique_address]] StateOf<App> state{};
   std::unique_ptr<Session> session;         ///< none for a plain client
   std::uint32_t transport = none;           ///< its socket's slot; none while parked
-  std::uint32_t user_next = none;           ///< ring of the clients of one user, by slot
+  std::uint32_t user_next = none;           ///< ring of the clients of one user, by slot; see UserIndex
   std::uint32_t user_previous = none;
+  std::uint32_t user_chain = none;
   std::uint16_t busy = 0;                   ///< handlers and broker calls that later requests wait for
   std::uint16_t publishes_pending = 0;      ///< not yet accepted by the broker
   Presence presence = Presence::active;
