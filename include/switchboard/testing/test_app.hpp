@@ -53,7 +53,7 @@ class TestApp {
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 
   explicit TestApp(TestOptions<App> options = {}, Factory factory = default_factory())
-      : broker_(options.broker), commands_(std::make_shared<Commands>(*this)) {
+      : path_(options.path), broker_(options.broker), commands_(std::make_shared<Commands>(*this)) {
     const HubOptions<App> hub_options{options.path,     options.allowed_origins, options.heartbeat,
                                       options.sessions, options.queue,           options.limits};
     for (unsigned i = 0; i < options.shards; ++i) {
@@ -123,6 +123,8 @@ class TestApp {
   const HubMetrics& metrics(unsigned shard = 0) const { return hubs_.at(shard)->metrics(); }
   unsigned shard_count() const { return static_cast<unsigned>(hubs_.size()); }
   TimePoint now() const { return clock_.now(); }
+  /// The WebSocket endpoint's.
+  const std::string& path() const { return path_; }
   BrokerOf<App>& broker() { return broker_; }
   /// Its calls are carried out with the next `run`.
   ServerHandle handle() { return ServerHandle(commands_); }
@@ -148,6 +150,7 @@ class TestApp {
     TestApp* app;
   };
 
+  const std::string path_;
   VirtualClock clock_;
   BrokerOf<App> broker_;
   std::shared_ptr<Commands> commands_;

@@ -30,6 +30,7 @@ struct TestSocket {
   std::string to_server;
   bool client_has_closed = false;
   bool is_reading = true;                          ///< false: the client takes nothing, the server's writes block
+  std::size_t window = ~std::size_t{0};            ///< bytes that the client still takes before it stops reading
   bool wants_input = true;                         ///< false: the server reads nothing
   std::optional<SocketClose> closed;               ///< how the server has closed it
   std::function<void(std::string_view)> on_bytes;  ///< the client's end
@@ -89,11 +90,11 @@ class TestHost {
   void output_ready(TransportId id) { ready_.push_back(id); }
   void flush(TransportId id) {
     const auto socket = place(id);
-    if (!socket || !socket->is_reading) return;
-    while (true) {
-      Gathered gathered;
+    while (socket && socket->is_reading && socket->window > 0) {
+      Gathered gathered{{}, socket->window};
       hub_->gather(id, gathered);
       if (gathered.bytes.empty()) return;
+      socket->window -= gathered.bytes.size();
       if (socket->on_bytes) socket->on_bytes(gathered.bytes);
       if (!hub_->written(id, gathered.bytes.size()) || place(id) != socket) return;
     }
@@ -107,6 +108,7 @@ class TestHost {
   }
   void move_socket(TransportId id, unsigned shard, Handoff<App>&& handoff) {
     auto socket = std::exchange(place(id), nullptr);
+    socket->wants_input = true;
     std::erase(ready_, id);
     TestHost* target = hosts_.at(shard);
     auto moved = std::make_shared<Handoff<App>>(std::move(handoff));
@@ -132,9 +134,10 @@ class TestHost {
  private:
   struct Gathered {
     std::string bytes;
+    std::size_t room;
     bool add(std::string_view part) {
-      bytes += part;
-      return true;
+      bytes += part.substr(0, room - bytes.size());
+      return bytes.size() < room;
     }
     bool copy(std::string_view part) { return add(part); }
   };
@@ -148,8 +151,8 @@ class TestHost {
   bool read(std::size_t slot) {
     const auto socket = sockets_[slot];
     const TransportId id{static_cast<std::uint32_t>(slot)};
-    if (!socket || !socket->wants_input) return false;
-    if (!socket->to_server.empty()) {
+    if (!socket || (!socket->wants_input && !socket->client_has_closed)) return false;
+    if (socket->wants_input && !socket->to_server.empty()) {
       std::string bytes = std::exchange(socket->to_server, {});
       hub_->receive(id, bytes);
       return true;
@@ -162,9 +165,9 @@ class TestHost {
   // A client that reads again after it had stopped.
   bool retry(std::size_t slot) {
     const auto socket = sockets_[slot];
-    if (!socket || !socket->is_reading) return false;
+    if (!socket || !socket->is_reading || socket->window == 0) return false;
     const TransportId id{static_cast<std::uint32_t>(slot)};
-    Gathered gathered;
+    Gathered gathered{{}, 1};
     hub_->gather(id, gathered);
     if (gathered.bytes.empty()) return false;
     flush(id);

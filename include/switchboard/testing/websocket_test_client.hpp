@@ -131,10 +131,18 @@ class TestConnection {
   }
   /// Stops taking what the server writes, and takes it again.
   void stop_reading() { state_->socket->is_reading = false; }
-  void resume_reading() { state_->socket->is_reading = true; app_->run(); }
+  /// The same once the client has taken so many bytes more.
+  void stop_reading_after(std::size_t bytes) { state_->socket->window = bytes; }
+  void resume_reading() {
+    state_->socket->is_reading = true;
+    state_->socket->window = ~std::size_t{0};
+    app_->run();
+  }
 
   /// The server has closed the socket.
   bool is_closed() const { return state_->socket->closed.has_value(); }
+  /// False: the server has stopped reading this connection.
+  bool is_being_read() const { return state_->socket->wants_input; }
   bool was_reset() const { return state_->socket->closed == SocketClose::abort; }
   bool is_stateful() const { return state_->is_stateful; }
   /// Of a stateful client: the welcome, taken at connect.
@@ -294,7 +302,7 @@ class WebSocketTestClient {
     if (is_stateful) add("last_seq", std::to_string(*options.last_seq));
     if (!options.session.empty()) add("session", percent_encoded(options.session));
     if (!options.query.empty()) query += (query.empty() ? "?" : "&") + options.query;
-    std::string text = "GET /ws" + query + " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+    std::string text = "GET " + app_->path() + query + " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
                        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     if (!origin_.empty()) text += "Origin: " + origin_ + "\r\n";
