@@ -107,7 +107,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void abort_all();
   /// Nothing is left of any client: no socket, session, user, channel or presence.
   bool holds_nothing() const {
-    return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() && users_.empty() &&
+    return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() && users_.size() == 0 &&
            links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
   }
 

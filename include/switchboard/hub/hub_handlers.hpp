@@ -152,7 +152,14 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
       push_frame(transport, EncodedMessage::frame(Opcode::text, heartbeat::beat_text(options_.heartbeat)));
     }
   }
-  wheel_.schedule(transport, heartbeat::next_deadline(options_.heartbeat, transport.heartbeat));
+  schedule_beat(transport);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::schedule_beat(Transport& transport) {
+  const TimePoint next = heartbeat::next_deadline(options_.heartbeat, transport.heartbeat);
+  if (next == TimePoint::max()) return wheel_.cancel(transport);
+  wheel_.schedule(transport, next);
   schedule_wake_up();
 }
 

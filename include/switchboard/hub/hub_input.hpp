@@ -18,9 +18,12 @@ void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
       return;
     }
     case Phase::open:
-      heartbeat::on_inbound(transport.heartbeat, host_.now());
+      if (!transport.is_paused) heartbeat::on_inbound(transport.heartbeat, host_.now());
       return decode(use, bytes);
-    case Phase::closing: return decode(use, bytes);
+    case Phase::closing:
+      if (!transport.held || transport.held->raw.empty()) return decode(use, bytes);
+      transport.held->raw.append(bytes.data(), bytes.size());
+      return update_input(use);
     case Phase::finishing: return;  // nothing that comes can matter any more
   }
 }
@@ -31,7 +34,10 @@ void Hub<App, Host>::receive_eof(TransportId id) {
   const std::uint32_t client = transport.client;
   if (client != none)
     lose_socket(id_of(client), PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
-  release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
+  // An HTTP answer, or our Close frame, is still read by a peer that has only ended its own side.
+  const bool has_last_words = transport.phase == Phase::closing || transport.phase == Phase::finishing;
+  if (has_last_words && !transport.queue.empty()) transport.phase = Phase::finishing;
+  else release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
 }
 
 template <class App, class Host>
@@ -80,8 +86,8 @@ void Hub<App, Host>::handle_event(TransportUse use, Transport& transport, const 
       return push_error(id_of(transport.client), ErrorCode::binary_too_large, "too large for its type");
     case Decoded::Kind::close: return handle_peer_close(use, event.code, event.reason);
     case Decoded::Kind::error: {
-      const ConnectionId client = is_open ? id_of(transport.client) : ConnectionId{none, 0};
-      if (!is_open) return release_socket(use.slot, SocketClose::graceful);
+      if (!is_open) return finish_close(use, transport);
+      const ConnectionId client = id_of(transport.client);
       begin_close(transport, event.code, event.reason, true, Phase::finishing);
       return lose_socket(client, PresenceMode::cut, Fate::park, {event.code, std::string(event.reason), false});
     }
@@ -118,15 +124,18 @@ void Hub<App, Host>::handle_now(TransportUse use, bool is_text, std::string_view
 template <class App, class Host>
 void Hub<App, Host>::handle_peer_close(TransportUse use, CloseCode code, std::string_view reason) {
   Transport& transport = *find(use);
-  if (transport.phase == Phase::closing) {  // the answer to ours
-    transport.phase = Phase::finishing;
-    if (transport.queue.empty()) release_socket(use.slot, SocketClose::graceful);
-    return;
-  }
+  if (transport.phase == Phase::closing) return finish_close(use, transport);  // the answer to ours
   const ConnectionId client = id_of(transport.client);
   const CloseReason why{code, std::string(reason), true};
   begin_close(transport, code, {}, true, Phase::finishing);
   lose_socket(client, PresenceMode::gone, Fate::park, why);
+}
+
+/// Our Close frame is queued and the peer's is here, or will never be: what is queued is the last.
+template <class App, class Host>
+void Hub<App, Host>::finish_close(TransportUse use, Transport& transport) {
+  transport.phase = Phase::finishing;
+  if (transport.queue.empty()) release_socket(use.slot, SocketClose::graceful);
 }
 
 /// `{"type":"ping"}` and `{"type":"pong"}`, without an action: handled whatever else is under way. A pong may
@@ -221,7 +230,8 @@ bool Hub<App, Host>::must_pause(const Transport& transport) const {
 template <class App, class Host>
 void Hub<App, Host>::update_input(TransportUse use) {
   Transport* transport = find(use);
-  if (transport == nullptr || transport->is_handling || transport->phase != Phase::open) return;
+  if (transport == nullptr || transport->is_handling) return;
+  if (transport->phase != Phase::open && transport->phase != Phase::closing) return;
   const bool pause = must_pause(*transport);
   const bool has_raw = transport->held && !transport->held->raw.empty();
   if (pause != transport->is_paused) {
@@ -229,10 +239,7 @@ void Hub<App, Host>::update_input(TransportUse use) {
     host_.want_input(TransportId{use.slot}, !pause);
     if (pause) heartbeat::pause_silence(transport->heartbeat);
     else heartbeat::on_inbound(transport->heartbeat, host_.now());
-    if (!pause) {  // the silence timer runs again
-      wheel_.schedule(*transport, heartbeat::next_deadline(options_.heartbeat, transport->heartbeat));
-      schedule_wake_up();
-    }
+    if (!pause) schedule_beat(*transport);  // the silence timer runs again
   }
   if (!pause && has_raw) {
     std::string raw = std::exchange(transport->held->raw, {});

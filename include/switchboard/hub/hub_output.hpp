@@ -87,7 +87,6 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
   const TransportUse use = use_of(static_cast<std::uint32_t>(id));
   Transport& transport = transports_[use.slot];
   ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const bool made_progress = bytes > 0;
   bytes += std::exchange(transport.written_of_first, 0);
   bool more = true;
   while (true) {
@@ -116,8 +115,7 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
       return false;
     }
   }
-  if (transport.is_paused) {
-    if (made_progress) heartbeat::on_inbound(transport.heartbeat, host_.now());  // slow, but it lives
+  if (transport.is_paused || transport.held) {
     update_input(use);
     if (find(use) == nullptr) return false;
   }
@@ -228,15 +226,16 @@ std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport)
 }
 
 /// Before a socket is parted from its client: what is still to be written moves into the socket's own queue. All of it,
-/// or only what is partly written.
+/// or only what the Close frame cannot do without: the rest of what is partly written, and the upgrade's response.
 template <class App, class Host>
 void Hub<App, Host>::keep_output(Transport& transport, bool all) {
   OutboundQueue kept;
-  const bool is_partly_written = transport.written_of_first > 0;
+  bool must_stay = transport.written_of_first > 0;
   visit_output(transport, [&](const detail::Outgoing& outgoing) {
-    if (!all && !is_partly_written) return false;
-    kept.push_item({outgoing.encoded(), outgoing.sequence, {}, 0, false});
-    return all;
+    EncodedMessage::Ptr frame = outgoing.encoded();
+    if (!all && !std::exchange(must_stay, false) && frame->kind() != EncodedMessage::Kind::raw) return false;
+    kept.push_item({std::move(frame), outgoing.sequence, {}, 0, false});
+    return true;
   });
   transport.queue.swap(kept);
 }
@@ -246,7 +245,10 @@ template <class App, class Host>
 void Hub<App, Host>::begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush,
                                  Phase phase) {
   keep_output(transport, flush);
-  transport.held.reset();
+  if (transport.held) {  // what is not decoded yet may hold the peer's Close frame
+    transport.held->messages.clear();
+    transport.held->message_bytes = 0;
+  }
   transport.phase = phase;
   transport.queue.push(EncodedMessage::frame(Opcode::close, close_payload(code, reason)));
   if (std::exchange(transport.is_paused, false)) host_.want_input(TransportId{transport.owner}, true);

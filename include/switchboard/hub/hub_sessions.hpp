@@ -72,8 +72,8 @@ void Hub<App, Host>::park(ConnectionId id, PresenceMode mode) {
   account_parked(client);
   wheel_.schedule(session, host_.now() + options_.sessions.time_to_live);
 
-  client.presence = mode;
-  for (const std::string& channel : subscribers_.channels_of(id)) leave_presence(client, channel);
+  const PresenceMode before = std::exchange(client.presence, mode);
+  for (const std::string& channel : subscribers_.channels_of(id)) lower_presence(client, before, channel);
   schedule_wake_up();
   enforce_parked_bounds(id);
   if constexpr (AppTraits<App>::has_on_suspend) {
@@ -138,8 +138,7 @@ void Hub<App, Host>::end(ConnectionId id, PresenceMode mode, CloseReason reason)
   // A parked session that was cut stays listed for its grace time, unless it is ended on purpose.
   const PresenceMode before = std::exchange(client->presence, mode);
   for (const std::string& channel : subscribers_.channels_of(id)) {
-    if (before == PresenceMode::active) leave_presence(*client, channel);
-    else if (before == PresenceMode::cut && mode == PresenceMode::gone) forget_cut(*client, channel);
+    lower_presence(*client, before, channel);
     subscribers_.unsubscribe(id, channel);
     metrics_.subscriptions.subtract();
     watchers_.unsubscribe(id, channel);

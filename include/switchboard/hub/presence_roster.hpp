@@ -63,11 +63,11 @@ class PresenceRoster {
   }
 
   /// A connection of the user has unsubscribed, or closed with a Close frame.
-  Effect leave(std::string_view channel, std::string_view user) {
+  Effect leave(std::string_view channel, std::string_view user, TimePoint now) {
     Entry* entry = find(channel, user);
     if (entry == nullptr || entry->connected == 0) return Effect::nothing;
     --entry->connected;
-    return settle(*entry);
+    return settle(*entry, now);
   }
 
   /// A connection of the user was cut off; it counts until `until`.
@@ -77,15 +77,15 @@ class PresenceRoster {
     --entry->connected;
     ++entry->cut;
     entry->cut_until = until;
-    return settle(*entry);
+    return settle(*entry, TimePoint::min());
   }
 
   /// A connection that was cut off will not come back.
-  Effect forget_cut(std::string_view channel, std::string_view user) {
+  Effect forget_cut(std::string_view channel, std::string_view user, TimePoint now) {
     Entry* entry = find(channel, user);
     if (entry == nullptr || entry->cut == 0) return Effect::nothing;
     --entry->cut;
-    return settle(*entry);
+    return settle(*entry, now);
   }
 
   /// The entry's timer has fired: the user has left. Returns its channel and user; the entry is gone.
@@ -111,9 +111,9 @@ class PresenceRoster {
     return place == users->second.end() ? nullptr : place->second.get();
   }
 
-  Effect settle(Entry& entry) {
+  Effect settle(Entry& entry, TimePoint now) {
     if (entry.connected > 0) return Effect::nothing;
-    if (entry.cut > 0) {
+    if (entry.cut > 0 && entry.cut_until > now) {
       wheel_->schedule(entry, entry.cut_until);
       return Effect::nothing;
     }

@@ -27,6 +27,7 @@ class EncodedMessage {
     json,    ///< a text frame with a JSON object; may carry `"seq"` as its first member
     binary,  ///< a binary frame that starts with a big-endian u32 type; may carry a u64 seq behind it
     frame,   ///< any frame, the same for every client
+    raw,     ///< bytes that are no frame at all: an HTTP response
   };
 
   /// `object` is the text of a JSON object without a "seq" of its own; its first byte is the brace.
@@ -44,9 +45,9 @@ class EncodedMessage {
     return make(Kind::frame, opcode, {}, payload, 0);
   }
 
-  /// Bytes that are no WebSocket frame at all (an HTTP response): sent as they are.
+  /// Sent as they are.
   static Ptr raw(std::string bytes) {
-    return std::make_shared<const EncodedMessage>(Passkey{}, Kind::frame, std::move(bytes), 0, 0);
+    return std::make_shared<const EncodedMessage>(Passkey{}, Kind::raw, std::move(bytes), 0, 0);
   }
 
   Kind kind() const { return kind_; }
@@ -59,7 +60,7 @@ class EncodedMessage {
   /// What a message counts for in a queue or log: its bytes on a plain client's wire.
   std::size_t size() const { return bytes_.size(); }
 
-  /// What follows the prefix in a stateful client's frame. Not for `Kind::frame`.
+  /// What follows the prefix in a stateful client's frame. Not for `Kind::frame` and `Kind::raw`.
   std::string_view sequenced_body() const { return payload().substr(kind_ == Kind::json ? 1 : 4); }
 
  private:

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "session_apps.hpp"
+
+using namespace session_apps;
+using Ws = sb::testing::TestConnection<Room<>>;
+using Metrics = sb::HubMetrics;
+
+namespace {
+bool is_there(Hall<>& hall, const std::string& session) {  // asks without touching it
+  auto ws = hall.connect("ann", {.session = session, .last_seq = 0});
+  const bool found = ws.session() == session;
+  ws.cut();
+  return found;
+}
+}  // namespace
+
+TEST_CASE("a parked session lives for exactly its time to live") {
+  const unsigned shards = GENERATE(1u, 2u);
+  Hall<> hall({.shards = shards, .sessions = {.time_to_live = 90s}});
+  auto ws = hall.connect("ann");
+  subscribe(ws, "news");
+  hall.app.advance(1h);  // as long as it has a socket nothing ends it
+  ws.cut();
+  SECTION("a moment before it is there, and its time begins anew") {
+    hall.app.advance(90s - 1ns);
+    auto back = hall.connect("ann", {.session = ws.session(), .last_seq = 0, .shard = shards - 1});
+    REQUIRE(back.session() == ws.session());
+    hall.app.advance(2min);
+    back.cut();
+    hall.app.advance(90s - 1ns);
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == 1);
+    hall.app.advance(1ns);
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == 0);
+  }
+  SECTION("at the moment it is gone") {
+    hall.app.advance(90s);
+    REQUIRE(hall.metric(&Metrics::sessions_expired) == 1);
+    REQUIRE_FALSE(is_there(hall, ws.session()));
+  }
+  hall.app.advance(2min);
+  hall.require_empty();
+}
+
+TEST_CASE("with no time to live a session ends with its socket") {
+  Hall<> hall({.sessions = {.time_to_live = 0s}});
+  auto ws = hall.connect("ann");
+  ws.cut();
+  REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann", "close ann 1006"});
+  hall.require_empty();
+}
+
+TEST_CASE("a user has at most 16 parked sessions, and the longest parked goes first") {
+  Hall<> hall;
+  std::vector<std::string> sessions;
+  for (int i = 0; i < 18; ++i) {
+    auto ws = hall.connect("ann");
+    sessions.push_back(ws.session());
+    ws.cut();
+    if (i % 2 == 1) hall.app.advance(1s);  // two at each moment
+  }
+  hall.connect("ben").cut();
+  auto attached = hall.connect("ann");  // does not count
+  REQUIRE(hall.metric(&Metrics::sessions_parked) == 17);
+  REQUIRE(hall.metric(&Metrics::sessions_evicted) == 2);
+  for (std::size_t i = 18; i-- > 0;) REQUIRE(is_there(hall, sessions[i]) == (i >= 2));
+}
+
+TEST_CASE("anonymous sessions have no common bound per user") {
+  Hall<> hall;
+  for (int i = 0; i < 20; ++i) hall.connect("anonymous").cut();
+  hall.app.run();
+  REQUIRE(hall.metric(&Metrics::sessions_parked) == 20);
+}
+
+TEST_CASE("parked logs have a bound in bytes, and the longest parked session goes first") {
+  Hall<> hall({.sessions = {.parked_bytes = 10'000}});
+  std::vector<std::string> sessions;
+  const auto park = [&](const std::string& user, std::size_t bytes) {
+    auto ws = hall.connect(user);
+    sessions.push_back(ws.session());
+    hall.world.send[user]({{"text", std::string(bytes, 'x')}});
+    ws.cut();
+  };
+  park("ann", 3'000);
+  park("ben", 3'000);
+  park("cat", 3'000);
+  REQUIRE(hall.metric(&Metrics::sessions_parked) == 3);
+  REQUIRE(hall.metric(&Metrics::parked_bytes) > 9'000);
+  SECTION("when another parks") {
+    park("dan", 3'000);
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == 3);
+    REQUIRE(hall.metric(&Metrics::sessions_evicted) == 1);
+    REQUIRE(hall.world.journal.back() == "suspend dan");
+    REQUIRE_FALSE(is_there(hall, sessions[0]));
+  }
+  SECTION("when messages come for one") {
+    hall.app.shard().send_to_user("ben", {{"text", std::string(3'000, 'y')}});
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == 2);
+    REQUIRE_FALSE(is_there(hall, sessions[0]));
+  }
+  SECTION("when one alone is over it") {
+    park("dan", 11'000);
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == 0);
+    hall.require_empty();
+  }
+  SECTION("what is resumed no longer counts") {
+    auto back = hall.connect("ann", {.session = sessions[0], .last_seq = 0});
+    REQUIRE(hall.metric(&Metrics::parked_bytes) < 6'200);
+    park("dan", 3'000);
+    REQUIRE(hall.metric(&Metrics::sessions_evicted) == 0);
+  }
+  REQUIRE(hall.metric(&Metrics::parked_bytes) <= 10'000);
+}
+
+TEST_CASE("the bound on parked bytes is shared by the shards") {
+  Hall<> hall({.shards = 2, .sessions = {.parked_bytes = 10'000}});
+  for (const std::string user : {"ann", "ben"}) {
+    auto ws = hall.connect(user, {.shard = 1});
+    hall.world.send[user]({{"text", std::string(3'000, 'x')}});
+    ws.cut();
+  }
+  REQUIRE(hall.metric(&Metrics::sessions_parked) == 1);
+}
+
+TEST_CASE("the App is told of a session's whole life, and of a plain connection's") {
+  Hall<> hall;
+  SECTION("a session that is cut, resumed, closed and expires") {
+    auto ws = hall.connect("ann:one");
+    ws.cut();
+    hall.world.send["ann"]({{"n", 1}});
+    ws = hall.connect("ann:two", {.session = ws.session(), .last_seq = 0});
+    ws.close();
+    hall.app.advance(2min);
+    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann:one", "suspend ann:one", "resume ann:two 1/0 ok",
+                                                                   "suspend ann:two", "close ann:two 1006"});
+  }
+  SECTION("a session that is taken over") {
+    auto ws = hall.connect("ann:one");
+    auto other = hall.connect("ann:two", {.session = ws.session(), .last_seq = 0});
+    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann:one", "resume ann:two 0/0 ok"});
+  }
+  SECTION("a session that the App closes, attached or parked") {
+    auto ws = hall.connect("ann");
+    if (GENERATE(false, true)) ws.cut();
+    hall.world.take_journal();
+    REQUIRE(hall.world.close["ann"](static_cast<sb::CloseCode>(4401)));
+    REQUIRE_FALSE(hall.world.close["ann"](sb::CloseCode::normal));
+    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"close ann 4401"});
+  }
+  SECTION("a plain connection that closes, or is cut") {
+    auto ws = hall.connect("ann", {.last_seq = std::nullopt});
+    ws.close(static_cast<sb::CloseCode>(4123));
+    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann", "close ann 4123 clean"});
+    hall.connect("ann", {.last_seq = std::nullopt}).cut();
+    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann", "close ann 1006"});
+  }
+  SECTION("a session evicted") {
+    for (int i = 0; i < 17; ++i) hall.connect("ann:" + std::to_string(i)).cut();
+    const auto journal = hall.world.take_journal();
+    REQUIRE(journal[journal.size() - 2] == "close ann:0 1006");
+    REQUIRE(journal.back() == "suspend ann:16");
+  }
+}
+
+TEST_CASE("a session keeps its State, and each has its own") {
+  const unsigned shards = GENERATE(1u, 2u);
+  Hall<> hall({.shards = shards});
+  auto ws = hall.connect("ann");
+  const auto first = hall.world.count["ann"];
+  REQUIRE(first() == 1);
+  ws.cut();
+  REQUIRE(first() == 2);
+  auto back = hall.connect("ann", {.session = ws.session(), .last_seq = 0, .shard = shards - 1});
+  REQUIRE(first() == 3);
+  auto other = hall.connect("ann");
+  REQUIRE(hall.world.count["ann"]() == 1);
+  REQUIRE(first() == 4);
+  back.cut();
+  hall.app.advance(2min);
+  REQUIRE_THROWS_AS(first(), std::logic_error);
+}
+
+TEST_CASE("a connection handle names its session through cuts, and nothing after its end") {
+  Hall<> hall;
+  auto ws = hall.connect("ann");
+  const auto send = hall.world.send["ann"];
+  ws.cut();
+  REQUIRE(send({{"n", 1}}));
+  ws = hall.connect("ann", {.session = ws.session(), .last_seq = 0});
+  REQUIRE(send({{"n", 2}}));
+  REQUIRE(ws.receive_json() == json{{"seq", 1}, {"n", 1}});
+  REQUIRE(ws.receive_json() == json{{"seq", 2}, {"n", 2}});
+  ws.cut();
+  hall.app.advance(2min);
+  auto other = hall.connect("ann");  // in the same slot
+  REQUIRE_FALSE(send({{"n", 3}}));
+  REQUIRE(other.is_idle());
+}
+
+TEST_CASE("the counters of sessions and connections are right at every step and 0 in the end") {
+  const unsigned shards = GENERATE(1u, 2u);
+  Hall<> hall({.shards = shards});
+  const auto require = [&](std::uint64_t connections, std::uint64_t attached, std::uint64_t parked, std::uint64_t subscriptions) {
+    hall.app.run();
+    REQUIRE(hall.metric(&Metrics::connections) == connections);
+    REQUIRE(hall.metric(&Metrics::sessions_attached) == attached);
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == parked);
+    REQUIRE(hall.metric(&Metrics::subscriptions) == subscriptions);
+    REQUIRE((hall.metric(&Metrics::parked_bytes) > 0) == (parked > 0));
+  };
+  auto plain = hall.connect("ann", {.last_seq = std::nullopt});
+  subscribe(plain, "news");
+  require(1, 0, 0, 1);
+  auto session = hall.connect("ann");
+  subscribe(session, "news");
+  subscribe(session, "more");
+  require(2, 1, 0, 3);
+  hall.world.send["ann"]({{"n", 1}});
+  session.cut();
+  require(1, 0, 1, 3);
+  plain.close();
+  require(0, 0, 1, 2);
+  auto back = hall.connect("ann", {.session = session.session(), .last_seq = 0, .shard = shards - 1});
+  require(1, 1, 0, 2);
+  auto thief = hall.connect("ann", {.session = session.session(), .last_seq = 0, .shard = shards - 1});
+  require(1, 1, 0, 2);
+  back.cut();
+  thief.close();
+  require(0, 0, 1, 2);
+  hall.app.advance(2min);
+  require(0, 0, 0, 0);
+  hall.require_empty();
+  REQUIRE(hall.metric(&Metrics::sessions_created) == 1);
+  REQUIRE(hall.metric(&Metrics::sessions_resumed) == 2);
+  REQUIRE(hall.metric(&Metrics::sessions_moved) == (shards - 1) * 2);
+  REQUIRE(hall.metric(&Metrics::sessions_expired) == 1);
+}
