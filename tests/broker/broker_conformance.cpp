@@ -14,6 +14,7 @@
 #include "support/catch.hpp"
 
 using namespace switchboard;
+using namespace std::chrono_literals;
 using testing::broker_checks;
 using testing::run_broker_check;
 using testing::run_broker_conformance;
@@ -219,8 +220,10 @@ struct BrokenFixture {
 };
 
 /// What the check says about a broker with that fault; empty if it did not notice.
-std::string found_by(std::string_view check, Fault fault) {
-  BrokenFixture fixture{.fault = fault, .patience = std::chrono::milliseconds(400)};
+/// `patience` is for the checks that can tell only by waiting in vain.
+std::string found_by(std::string_view check, Fault fault,
+                     std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+  BrokenFixture fixture{.fault = fault, .patience = patience};
   return run_broker_check(fixture, check).value_or("");
 }
 
@@ -265,7 +268,7 @@ TEST_CASE("the battery has a check for presence only where a port has it") {
 
 TEST_CASE("each check fails for a broker that breaks its promise, and says which") {
   using Catch::Matchers::Contains;
-  CHECK_THAT(found_by("a payload of 16 MiB arrives", Fault::refuses_large_payloads), Contains("16 MiB"));
+  CHECK_THAT(found_by("a payload of 16 MiB arrives", Fault::refuses_large_payloads, 2s), Contains("16 MiB"));
   CHECK_THAT(
       found_by("a message never comes back to the port that published it", Fault::delivers_to_the_publisher),
       Contains("never come back"));
@@ -283,10 +286,10 @@ TEST_CASE("each check fails for a broker that breaks its promise, and says which
   CHECK_THAT(found_by("a second subscribe changes nothing", Fault::never_forgets_a_subscription),
              Contains("must end a subscription"));
   CHECK_THAT(found_by("subscribe, unsubscribe, subscribe without yielding ends subscribed",
-                      Fault::forgets_a_resubscription),
+                      Fault::forgets_a_resubscription, 1s),
              Contains("end subscribed"));
   CHECK_THAT(
-      found_by("after a subscribe is done every later publish arrives", Fault::says_subscribed_too_early),
+      found_by("after a subscribe is done every later publish arrives", Fault::says_subscribed_too_early, 1s),
       Contains("done({})"));
 }
 
@@ -301,7 +304,7 @@ TEST_CASE("the checks of calls fail for a broker that calls at the wrong time or
              Contains("no done may be called"));
   CHECK_THAT(found_by("a port may be moved", Fault::detaches_nothing_when_assigned_to),
              Contains("must detach"));
-  CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::loses_some),
+  CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::loses_some, 2s),
              Contains("or on_gap must tell"));
   CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::doubles_some),
              Contains("once and in order"));
@@ -317,7 +320,7 @@ TEST_CASE("the checks of presence fail for a table that is wrong") {
   CHECK_THAT(found_by("presence: entering again replaces the info", Fault::keeps_the_first_info),
              Contains("replace the info"));
   CHECK_THAT(found_by("presence: versions grow", Fault::has_one_version), Contains("larger version"));
-  CHECK_THAT(found_by("presence: entries leave with their port", Fault::leaves_entries_behind),
+  CHECK_THAT(found_by("presence: entries leave with their port", Fault::leaves_entries_behind, 1s),
              Contains("leave when the port is destroyed"));
 }
 

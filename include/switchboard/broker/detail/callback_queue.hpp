@@ -28,8 +28,6 @@ class CallbackQueue {
     if (next_ == calling_.size()) shrink();
   }
 
-  void clear() { *this = {}; }
-
  private:
   void shrink() {
     constexpr std::size_t kept = 4096;

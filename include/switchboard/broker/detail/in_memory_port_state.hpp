@@ -61,7 +61,6 @@ class PortState : public std::enable_shared_from_this<PortState> {
     for (const auto* group : {&peers_, &newcomers_})
       for (const auto& peer : *group)
         if (peer) peer->hang_up();
-    if (!is_looking_) forget_everything();
   }
 
   void wake() { waker_->wake(); }
@@ -137,12 +136,9 @@ class PortState : public std::enable_shared_from_this<PortState> {
     }
     ~Looking() {
       state.is_looking_ = false;
-      if (state.is_closed_) {
-        state.forget_everything();
-      } else if (!is_complete || state.must_look_again_) {
-        state.is_scheduled_ = false;
-        state.schedule();
-      }
+      if (is_complete && !state.must_look_again_) return;
+      state.is_scheduled_ = false;
+      state.schedule();
     }
     PortState& state;
     bool is_complete = false;
@@ -351,16 +347,6 @@ class PortState : public std::enable_shared_from_this<PortState> {
       finish(std::move(subscribing.done), broker_errc::unavailable);
     for (Done& done : std::exchange(asked_, {})) finish(std::move(done), broker_errc::unavailable);
     changed_.changes.clear();
-  }
-
-  void forget_everything() {
-    peers_.clear();
-    newcomers_.clear();
-    interest_.clear();
-    asked_.clear();
-    subscribing_.clear();
-    finished_.clear();
-    answers_.clear();
   }
 
   const std::shared_ptr<Exchange> exchange_;

@@ -61,8 +61,6 @@ class InterestTable {
       if (ports.test(self)) action(channel);
   }
 
-  void clear() { channels_.clear(); }
-
  private:
   static constexpr std::size_t self = tracked_peers;  // the last bit is the port's own
 
