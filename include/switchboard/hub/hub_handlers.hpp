@@ -3,22 +3,10 @@
 #pragma once
 #include <exception>
 
+#include <switchboard/hub/detail/awaited.hpp>
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
-
-namespace detail {
-template <class T>
-struct Awaited {
-  static constexpr bool is_awaitable = false;
-  using type = T;
-};
-template <class T>
-struct Awaited<asio::awaitable<T>> {
-  static constexpr bool is_awaitable = true;
-  using type = T;
-};
-}  // namespace detail
 
 /// Calls the App through `call`, which owns whatever the handler is given, then `then` with what came of it: for a
 /// handler without result whether it ended without an exception, else the result, or nothing if it threw. While an

@@ -69,7 +69,7 @@ std::optional<Refusal> Hub<App, Host>::check_admission(const UpgradeRequest& req
 template <class App, class Host>
 void Hub<App, Host>::authenticate(TransportUse use, const UpgradeRequest& request) {
   run(ConnectionId{none, 0}, [this, request]() { return app_->authenticate(request); },
-      [this, use, request](auto verdict) { conclude_authentication(use, request, std::move(verdict)); });
+      [this, use, request](auto verdict) { this->conclude_authentication(use, request, std::move(verdict)); });
 }
 
 /// `verdict` is one of what authenticate may return; nothing: it threw.
@@ -301,7 +301,7 @@ void Hub<App, Host>::respond(TransportUse use, std::string response) {
   if (transport == nullptr) return;
   transport->handshake.reset();
   transport->phase = Phase::finishing;
-  transport->queue.push(EncodedMessage::raw(std::move(response)));
+  transport->queue.push(EncodedMessage::raw(response));
   if (std::exchange(transport->is_paused, false)) host_.want_input(TransportId{use.slot}, true);
   wheel_.schedule(*transport, host_.now() + close_timeout);
   schedule_wake_up();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Hub: the JSON actions and binary messages (protocol.md, "Requests and answers", "Errors", "Binary").
 #pragma once
+#include <switchboard/hub/detail/awaited.hpp>
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {

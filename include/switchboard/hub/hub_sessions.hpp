@@ -115,11 +115,15 @@ void Hub<App, Host>::enforce_parked_bounds(ConnectionId newest) {
       const auto is_earlier = [this](ConnectionId a, ConnectionId b) {
         return find(a)->session->deadline() < find(b)->session->deadline();
       };
-      std::stable_sort(own.begin(), own.end(), is_earlier);
       std::erase(own, newest);
       own.push_back(newest);  // of those parked at the same moment it is the last to go
-      own.resize(own.size() - options_.sessions.per_user);
-      for (const ConnectionId id : own) evict(id);
+      std::vector<ConnectionId> surplus;
+      while (own.size() > options_.sessions.per_user) {
+        const auto oldest = std::min_element(own.begin(), own.end(), is_earlier);
+        surplus.push_back(*oldest);
+        own.erase(oldest);
+      }
+      for (const ConnectionId id : surplus) evict(id);
     }
   }
   const std::size_t max_bytes = options_.sessions.parked_bytes / shard_count_;
