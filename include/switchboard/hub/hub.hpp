@@ -195,7 +195,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void push_error(ConnectionId id, ErrorCode code, std::string_view text, std::string_view request_id = {});
   bool deliver(ConnectionId id, const Message& message);
   std::size_t queued_bytes(const Transport& transport) const;
-  std::size_t queued_count(const Transport& transport) const;
+  bool has_several_queued(const Transport& transport) const;
   void enforce_queue_bound(ConnectionId id);
   std::size_t drop_for_slow(ConnectionId id, Transport& transport);
   void keep_output(Transport& transport, bool all);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Hub: what waits for a socket, in which order, and what happens when it is too much.
 #pragma once
+#include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -173,18 +175,25 @@ std::size_t Hub<App, Host>::queued_bytes(const Transport& transport) const {
   return transport.queue.bytes() + (has_log ? client->session->log.unwritten_bytes() : 0);
 }
 
+/// Whether more than one frame waits, not counting gaps and what a welcome has promised.
 template <class App, class Host>
-std::size_t Hub<App, Host>::queued_count(const Transport& transport) const {
+bool Hub<App, Host>::has_several_queued(const Transport& transport) const {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < transport.queue.size() && count < 2; ++i)
+    if (transport.queue[i].missed == 0) ++count;
   const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const bool has_log = client != nullptr && client->session;
-  return transport.queue.size() + (has_log ? client->session->log.unwritten_count() : 0);
+  if (client == nullptr || !client->session) return count > 1;
+  const auto& log = client->session->log;
+  for (std::size_t i = log.replay_count(); i < log.unwritten_count() && count < 2; ++i)
+    if (log.unwritten(i).missed == 0) ++count;
+  return count > 1;
 }
 
 /// A client's queue has grown past its bound. A single message is always accepted.
 template <class App, class Host>
 void Hub<App, Host>::enforce_queue_bound(ConnectionId id) {
   const auto is_over = [this](const Transport& transport) {
-    return queued_bytes(transport) > options_.queue.max_bytes && queued_count(transport) > 1;
+    return queued_bytes(transport) > options_.queue.max_bytes && has_several_queued(transport);
   };
   Transport* transport = transport_of(*find(id));
   if (!is_over(*transport)) return;
@@ -209,10 +218,11 @@ std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport)
   const bool is_partly_written = transport.written_of_first > 0;
   const bool is_queue_first = is_queue_next(transport, &client, 0, 0);
   const std::size_t queue_pinned = is_partly_written && is_queue_first ? 1 : 0;
-  const std::size_t log_pinned = is_partly_written && !is_queue_first ? 1 : 0;
+  std::size_t log_pinned = is_partly_written && !is_queue_first ? 1 : 0;
+  if (client.session) log_pinned = std::max(log_pinned, client.session->log.replay_count());  // promised by the welcome
   std::size_t dropped = 0;
   if (options_.queue.slow_consumer == SlowConsumer::drop_oldest) {
-    while (queued_bytes(transport) > options_.queue.max_bytes && queued_count(transport) > 1) {
+    while (queued_bytes(transport) > options_.queue.max_bytes && has_several_queued(transport)) {
       if (client.session ? !client.session->log.drop_oldest_unwritten(log_pinned)
                          : !transport.queue.drop_oldest(queue_pinned))
         break;

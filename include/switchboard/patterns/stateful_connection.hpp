@@ -111,6 +111,12 @@ class StatefulConnection {
   /// client "slow".
   std::size_t unwritten_bytes() const { return unwritten_bytes_; }
 
+  /// How many of the unwritten entries are such a replay; they come first.
+  std::size_t replay_count() const {
+    const std::size_t end = index_after(replayed_until_);
+    return end > written_ ? end - written_ : 0;
+  }
+
   /// The first `count` unwritten entries have been handed to the socket.
   void written(std::size_t count) {
     for (; count > 0; --count) {
