@@ -236,9 +236,9 @@ TEST_CASE("a log of shared messages keeps references, and lets go of them when i
   StatefulConnection<> log(ReplayOptions{.max_messages = 2});
   const auto shared = EncodedMessage::json("{}");
   for (int i = 0; i < 3; ++i) log.store_message(shared);
-  CHECK(shared.use_count() == 4);
+  CHECK(shared->use_count() == 4);
   log.written(3);
-  CHECK(shared.use_count() == 3);
+  CHECK(shared->use_count() == 3);
   CHECK(log.bytes() == 2 * shared->size());
 }
 

@@ -81,5 +81,6 @@ TEST_CASE("a frame is the same for everyone, and raw bytes are no frame at all")
 
 TEST_CASE("an encoded message is made by its factories alone and never changes") {
   CHECK_FALSE(std::is_default_constructible_v<EncodedMessage>);
-  CHECK(std::is_same_v<EncodedMessage::Ptr, std::shared_ptr<const EncodedMessage>>);
+  CHECK(std::is_same_v<decltype(*std::declval<EncodedMessage::Ptr&>()), const EncodedMessage&>);
+  CHECK_FALSE(std::is_copy_constructible_v<EncodedMessage>);
 }

@@ -7,8 +7,9 @@
 
 namespace switchboard::inline v1 {
 
-/// A growing queue in one block of memory. It owns no memory until the first push and none once `release`d
-/// while empty, which is what an idle connection needs (an empty std::deque owns 576 bytes).
+/// A growing queue in one block of memory. The first element lives inside; a block comes with the second and goes with
+/// `clear`. So an idle connection owns none (an empty std::deque owns 576 bytes), and one that answers message by message
+/// allocates nothing.
 ///
 /// Indices count from the front. push_back is amortized O(1), erase O(min(i, size - i)).
 template <class T>
@@ -28,8 +29,8 @@ class RingBuffer {
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
-  T& operator[](std::size_t i) { return slots_[wrap(i)]; }
-  const T& operator[](std::size_t i) const { return slots_[wrap(i)]; }
+  T& operator[](std::size_t i) { return slots()[wrap(i)]; }
+  const T& operator[](std::size_t i) const { return slots()[wrap(i)]; }
   T& front() { return (*this)[0]; }
   const T& front() const { return (*this)[0]; }
   T& back() { return (*this)[size_ - 1]; }
@@ -37,12 +38,12 @@ class RingBuffer {
 
   void push_back(T value) {
     if (size_ == capacity_) grow();
-    slots_[wrap(size_)] = std::move(value);
+    slots()[wrap(size_)] = std::move(value);
     ++size_;
   }
 
   void pop_front() {
-    slots_[first_] = T{};
+    slots()[first_] = T{};
     first_ = static_cast<std::uint32_t>(wrap(1));
     --size_;
   }
@@ -61,11 +62,14 @@ class RingBuffer {
 
   /// Removes everything and gives the memory back.
   void clear() {
+    if (slots_ == nullptr && size_ > 0) inside_ = T{};
     slots_.reset();
-    capacity_ = size_ = first_ = 0;
+    capacity_ = 1;
+    size_ = first_ = 0;
   }
 
   void swap(RingBuffer& other) noexcept {
+    std::swap(inside_, other.inside_);
     std::swap(slots_, other.slots_);
     std::swap(capacity_, other.capacity_);
     std::swap(size_, other.size_);
@@ -73,10 +77,12 @@ class RingBuffer {
   }
 
  private:
+  T* slots() { return slots_ ? slots_.get() : &inside_; }
+  const T* slots() const { return slots_ ? slots_.get() : &inside_; }
   std::size_t wrap(std::size_t i) const { return (first_ + i) & (capacity_ - 1); }
 
   void grow() {
-    const std::uint32_t capacity = capacity_ == 0 ? 4 : capacity_ * 2;
+    const std::uint32_t capacity = capacity_ * 4;
     auto slots = std::make_unique<T[]>(capacity);
     for (std::size_t i = 0; i < size_; ++i) slots[i] = std::move((*this)[i]);
     slots_ = std::move(slots);
@@ -84,8 +90,9 @@ class RingBuffer {
     first_ = 0;
   }
 
-  std::unique_ptr<T[]> slots_;
-  std::uint32_t capacity_ = 0;  // a power of two
+  T inside_{};
+  std::unique_ptr<T[]> slots_;  // none: `inside_` is the one slot
+  std::uint32_t capacity_ = 1;  // a power of two
   std::uint32_t size_ = 0;
   std::uint32_t first_ = 0;
 };

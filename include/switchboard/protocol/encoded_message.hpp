@@ -2,15 +2,20 @@
 #pragma once
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <initializer_list>
+#include <new>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
 #include <switchboard/protocol/frame_encoder.hpp>
 #include <switchboard/protocol/sequence.hpp>
-#include <utility>
 
 namespace switchboard::inline v1 {
 
@@ -21,7 +26,7 @@ namespace switchboard::inline v1 {
 /// read it.
 class EncodedMessage {
  public:
-  using Ptr = std::shared_ptr<const EncodedMessage>;
+  using Ptr = boost::intrusive_ptr<const EncodedMessage>;
 
   enum class Kind : std::uint8_t {
     json,    ///< a text frame with a JSON object; may carry `"seq"` as its first member
@@ -46,48 +51,65 @@ class EncodedMessage {
   }
 
   /// Sent as they are.
-  static Ptr raw(std::string bytes) {
-    return std::make_shared<const EncodedMessage>(Passkey{}, Kind::raw, std::move(bytes), 0, 0);
-  }
+  static Ptr raw(std::string_view bytes) { return make(Kind::raw, {bytes}, 0, 0); }
+
+  EncodedMessage(const EncodedMessage&) = delete;
+  EncodedMessage& operator=(const EncodedMessage&) = delete;
 
   Kind kind() const { return kind_; }
   std::uint64_t conflation_key() const { return conflation_key_; }
 
   /// The whole frame, as a plain client gets it.
-  std::string_view plain() const { return bytes_; }
+  std::string_view plain() const { return {reinterpret_cast<const char*>(this + 1), size_}; }
   /// The frame without its header.
-  std::string_view payload() const { return std::string_view(bytes_).substr(header_size_); }
+  std::string_view payload() const { return plain().substr(header_size_); }
   /// What a message counts for in a queue or log: its bytes on a plain client's wire.
-  std::size_t size() const { return bytes_.size(); }
+  std::size_t size() const { return size_; }
+
+  /// How many pointers share it at this moment.
+  std::size_t use_count() const { return references_.load(std::memory_order_relaxed); }
 
   /// What follows the prefix in a stateful client's frame. Not for `Kind::frame` and `Kind::raw`.
   std::string_view sequenced_body() const { return payload().substr(kind_ == Kind::json ? 1 : 4); }
 
  private:
-  struct Passkey {
-    explicit Passkey() = default;  // else `{}` from outside would do
-  };
-
- public:
-  EncodedMessage(Passkey, Kind kind, std::string bytes, std::size_t header_size, std::uint64_t conflation_key)
-      : bytes_(std::move(bytes)),
+  EncodedMessage(Kind kind, std::size_t size, std::size_t header_size, std::uint64_t conflation_key)
+      : size_(size),
         conflation_key_(conflation_key),
         header_size_(static_cast<std::uint8_t>(header_size)),
         kind_(kind) {}
+  ~EncodedMessage() = default;
 
- private:
   static Ptr make(Kind kind, Opcode opcode, std::string_view prefix, std::string_view payload,
                   std::uint64_t key) {
     const FrameHeader header(opcode, prefix.size() + payload.size());
-    std::string bytes;
-    bytes.reserve(header.size() + prefix.size() + payload.size());
-    bytes += header.view();
-    bytes += prefix;
-    bytes += payload;
-    return std::make_shared<const EncodedMessage>(Passkey{}, kind, std::move(bytes), header.size(), key);
+    return make(kind, {header.view(), prefix, payload}, header.size(), key);
   }
 
-  std::string bytes_;
+  // One allocation: the bytes stand behind the object. A server makes one of these for each message, and every
+  // subscriber's queue holds a pointer, so both are kept small.
+  static Ptr make(Kind kind, std::initializer_list<std::string_view> parts, std::size_t header_size,
+                  std::uint64_t key) {
+    std::size_t size = 0;
+    for (const std::string_view part : parts) size += part.size();
+    void* const block = ::operator new(sizeof(EncodedMessage) + size);
+    const Ptr message(new (block) EncodedMessage(kind, size, header_size, key));
+    char* out = static_cast<char*>(block) + sizeof(EncodedMessage);
+    for (const std::string_view part : parts) out = std::copy(part.begin(), part.end(), out);
+    return message;
+  }
+
+  friend void intrusive_ptr_add_ref(const EncodedMessage* message) {
+    message->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  friend void intrusive_ptr_release(const EncodedMessage* message) {
+    if (message->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    message->~EncodedMessage();
+    ::operator delete(const_cast<EncodedMessage*>(message));
+  }
+
+  mutable std::atomic<std::uint32_t> references_{0};
+  std::size_t size_;
   std::uint64_t conflation_key_;
   std::uint8_t header_size_;
   Kind kind_;

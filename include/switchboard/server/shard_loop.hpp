@@ -72,9 +72,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   /// Begins to accept and to watch. On the shard's thread, or before it runs.
   void start() {
     if (is_finished_) return;
-    for (Alarm* alarm : {&hub_alarm_, &accept_alarm_, &linger_alarm_, &drain_alarm_})
-      alarm->start(this->weak_from_this());
-    acceptor_.resume();
+    for (Alarm* alarm : {&hub_alarm_, &linger_alarm_, &drain_alarm_}) alarm->start(this->weak_from_this());
+    acceptor_.start(this->weak_from_this());
     watch();
   }
 
@@ -97,7 +96,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   void finish() {
     if (std::exchange(is_finished_, true)) return;
     if (inbox_) inbox_->close();
-    for (Alarm* alarm : {&hub_alarm_, &accept_alarm_, &linger_alarm_, &drain_alarm_}) alarm->stop();
+    for (Alarm* alarm : {&hub_alarm_, &linger_alarm_, &drain_alarm_}) alarm->stop();
     readiness_.cancel();
     acceptor_.close();
     lingering_.close_all();
@@ -168,7 +167,6 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
  private:
   static constexpr std::size_t read_bytes = 64 * 1024;
   static constexpr std::size_t max_commands_per_tick = 256;
-  static constexpr Duration accept_pause = std::chrono::milliseconds(100);
 
   // A ready token's upper bits say what it names.
   static constexpr net::ReadyToken kind_mask = 3u << 30, linger_kind = 1u << 30, listener_kind = 2u << 30;
@@ -211,8 +209,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   }
 
   void settle() {
-    if (std::exchange(a_descriptor_closed_, false) && acceptor_.is_paused() && accept_alarm_.is_set())
-      resume_accepting();
+    if (std::exchange(a_descriptor_closed_, false)) acceptor_.retry();
     if (is_draining_ && on_drained_ && ((hub_.is_drained() && lingering_.empty()) || is_cut_))
       std::exchange(on_drained_, nullptr)();
   }
@@ -276,6 +273,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     sockets_.unwatch(id, socket);
     socket.has_ended = socket.is_broken = true;
     hub_.receive_eof(id);
+    // What the hub may still have for it goes nowhere, at once.
+    if (SocketState* left = sockets_.find(id)) mark_output(id, *left);
   }
 
   void mark_output(TransportId id, SocketState& socket) {
@@ -319,22 +318,10 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   // -- New sockets ------------------------------------------------------------------------------------------------
 
   void accept(std::uint32_t index) {
-    const bool goes_on = acceptor_.accept(index, [this](net::FileDescriptor socket, const net::Address& peer,
-                                                        bool is_admin) {
+    acceptor_.accept(index, [this](net::FileDescriptor socket, const net::Address& peer, bool is_admin) {
       metrics_.sockets_accepted.add();
-      const Admission admission = is_admin ? Admission::admin : server_->counts.admit(peer);
-      deal(std::move(socket), peer, admission);
+      deal(std::move(socket), peer, is_admin ? Admission::admin : server_->counts.admit(peer));
     });
-    if (goes_on) return;
-    metrics_.accept_pauses.add();
-    log(LogLevel::warning, "out of descriptors or memory: accepting pauses");
-    accept_alarm_.set(steady_now() + accept_pause);
-  }
-
-  void resume_accepting() {
-    accept_alarm_.clear();
-    acceptor_.resume();
-    if (acceptor_.is_paused()) accept_alarm_.set(steady_now() + accept_pause);
   }
 
   void deal(net::FileDescriptor socket, const net::Address& peer, Admission admission) {
@@ -404,10 +391,12 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
 
   ReadinessType readiness_;
   SocketTable<ReadinessType> sockets_{readiness_};
-  Acceptor<ReadinessType> acceptor_{readiness_, listener_kind};
+  Acceptor<ReadinessType> acceptor_{readiness_, listener_kind, executor_, [this] {
+                                      metrics_.accept_pauses.add();
+                                      log(LogLevel::warning, "out of descriptors or memory: accepting pauses");
+                                    }};
   Lingering<ReadinessType> lingering_{readiness_, linger_kind};
   Alarm hub_alarm_{executor_, [this] { tick([this] { hub_.run_timers(); }); }};
-  Alarm accept_alarm_{executor_, [this] { resume_accepting(); }};
   Alarm linger_alarm_{executor_, [this] { end_lingering(); }};
   Alarm drain_alarm_{executor_, [this] { tick([this] { cut_all(); }); }};
 
