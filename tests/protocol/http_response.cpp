@@ -26,6 +26,7 @@ TEST_CASE("a response says what it is, how long, and that the connection ends") 
       "Cache-Control: no-store\r\n\r\n";
   CHECK(sb::http_response(response) == head + "hello");
   CHECK(sb::http_response(response, true) == head);
+  CHECK(sb::http_response(sb::refusals::not_found(), true).ends_with("\r\n\r\n"));
 }
 
 TEST_CASE("a header that would break the response is left out") {

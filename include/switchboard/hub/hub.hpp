@@ -166,7 +166,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void decode_early(TransportUse use, std::string& bytes);
   void take_over(ConnectionId id);
   void recheck_subscriptions(ConnectionId id, TransportUse use);
-  void refuse(TransportUse use, const Refusal& refusal);
+  void refuse(TransportUse use, const Refusal& refusal, bool head_only = false);
   void respond(TransportUse use, std::string response);
 
   // hub_input

@@ -48,12 +48,13 @@ template <class App, class Host>
 void Hub<App, Host>::answer_request(TransportUse use, UpgradeRequest request) {
   const Admission admission = transports_[use.slot].handshake->admission;
   const bool is_admin = admission == Admission::admin;
+  const bool is_head = request.method() == "HEAD";
   if (is_admin || request.path() != options_.path) {
     const std::optional<HttpResponse> response = host_.serve_http(request, is_admin);
-    if (!response) return refuse(use, refusals::not_found());
-    return respond(use, http_response(*response, request.method() == "HEAD"));
+    if (!response) return refuse(use, refusals::not_found(), is_head);
+    return respond(use, http_response(*response, is_head));
   }
-  if (const auto refusal = check_admission(request, admission)) return refuse(use, *refusal);
+  if (const auto refusal = check_admission(request, admission)) return refuse(use, *refusal, is_head);
   authenticate(use, request);
 }
 
@@ -289,9 +290,9 @@ void Hub<App, Host>::recheck_subscriptions(ConnectionId id, TransportUse use) {
 }
 
 template <class App, class Host>
-void Hub<App, Host>::refuse(TransportUse use, const Refusal& refusal) {
+void Hub<App, Host>::refuse(TransportUse use, const Refusal& refusal, bool head_only) {
   metrics_.handshakes_refused.add();
-  respond(use, http_response(refusal));
+  respond(use, http_response(refusal, head_only));
 }
 
 /// Answers over HTTP and closes behind it.

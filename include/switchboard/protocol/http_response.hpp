@@ -111,7 +111,7 @@ inline std::string http_response(const HttpResponse& response, bool head_only = 
 }
 
 /// The same for a refusal: its body is `{"error":"…","message":"…"}`.
-inline std::string http_response(const Refusal& refusal) {
+inline std::string http_response(const Refusal& refusal, bool head_only = false) {
   const bool refuses = refusal.status >= 300 && refusal.status <= 599;
   HttpResponse response{.status = refuses ? refusal.status : 500, .content_type = "application/json"};
   response.headers = refusal.headers;
@@ -120,7 +120,7 @@ inline std::string http_response(const Refusal& refusal) {
   response.body += R"(,"message":)";
   append_json_string(response.body, is_utf8(refusal.message) ? refusal.message : std::string());
   response.body += '}';
-  return http_response(response);
+  return http_response(response, head_only);
 }
 
 /// Every refusal of protocol.md, "Refused at the door".
