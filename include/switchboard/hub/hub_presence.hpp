@@ -103,7 +103,7 @@ std::string Hub<App, Host>::presence_info(const User& user, std::string_view cha
   if constexpr (AppTraits<App>::has_presence_info) {
     run(ConnectionId{none, 0}, [&] { return app_->presence_info(user, std::string_view(channel)); },
         [&](std::optional<nlohmann::json> json) {
-          if (json) info = json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+          if (json && !json->is_null()) info = json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
         });
   }
   return info;
