@@ -236,14 +236,18 @@ std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport)
 }
 
 /// Before a socket is parted from its client: what is still to be written moves into the socket's own queue. All of it,
-/// or only what the Close frame cannot do without: the rest of what is partly written, and the upgrade's response.
+/// or only what the Close frame cannot do without: the rest of what is partly written, and the upgrade's response with
+/// the welcome.
 template <class App, class Host>
 void Hub<App, Host>::keep_output(Transport& transport, bool all) {
   OutboundQueue kept;
+  const bool is_stateful = transport.client != none && clients_[transport.client].session != nullptr;
   bool must_stay = transport.written_of_first > 0;
   visit_output(transport, [&](const detail::Outgoing& outgoing) {
     EncodedMessage::Ptr frame = outgoing.encoded();
-    if (!all && !std::exchange(must_stay, false) && frame->kind() != EncodedMessage::Kind::raw) return false;
+    const bool is_response = frame->kind() == EncodedMessage::Kind::raw;
+    if (!all && !must_stay && !is_response) return false;
+    must_stay = is_response && is_stateful;  // the welcome follows, which is to be the first frame
     kept.push_item({std::move(frame), outgoing.sequence, {}, 0, false});
     return true;
   });
