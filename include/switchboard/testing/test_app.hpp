@@ -82,7 +82,7 @@ class TestApp {
     bool did_something = true;
     while (did_something) {
       did_something = false;
-      for (const auto& host : hosts_) did_something |= host->run_once();
+      for (const auto& host : hosts_) did_something |= wake_if_due(*host) | host->run_once();
       context_.restart();
       did_something |= context_.poll() > 0;
     }
@@ -98,8 +98,6 @@ class TestApp {
         if (host->wake_time() && (!next || *host->wake_time() < *next)) next = host->wake_time();
       if (!next || *next > end) break;
       clock_.advance_to(*next);
-      for (const auto& host : hosts_)
-        if (host->wake_time() && *host->wake_time() <= clock_.now()) host->wake();
       run();
     }
     clock_.advance_to(end);
@@ -138,6 +136,12 @@ class TestApp {
   }
 
  private:
+  bool wake_if_due(Host& host) {
+    if (!host.wake_time() || *host.wake_time() > clock_.now()) return false;
+    host.wake();
+    return true;
+  }
+
   struct Commands final : CommandTarget {
     explicit Commands(TestApp& test_app) : app(&test_app) {}
     std::error_code post(Command&& command) override {

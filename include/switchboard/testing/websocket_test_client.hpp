@@ -108,7 +108,10 @@ class TestConnection {
       if (is_closed()) return {};
       throw std::runtime_error("expected the connection to close, but nothing more came");
     }
-    if (frame->opcode != Opcode::close) throw std::runtime_error("expected the connection to close, but got: " + frame->payload);
+    if (frame->opcode != Opcode::close) {
+      state_->frames.push_front(*frame);
+      throw std::runtime_error("expected the connection to close, but got: " + frame->payload);
+    }
     if (frame->payload.size() < 2) return {CloseCode::no_status, {}};
     return {static_cast<CloseCode>(number(frame->payload, 0, 2)), frame->payload.substr(2)};
   }
