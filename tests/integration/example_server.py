@@ -17,10 +17,10 @@ def examples_folder():
 class ExampleServer:
     """An example program on a free port, waited for."""
 
-    def __init__(self, program, *flags):
+    def __init__(self, program, *flags, stderr=None):
         self.name = program.name
         self.process = subprocess.Popen([program, "--address", "127.0.0.1", "--port", "0", *flags],
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, stderr=stderr, text=True)
         line = self.process.stdout.readline()
         place = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
         if not place:

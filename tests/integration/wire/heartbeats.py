@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""Pings, and what silence leads to."""
+import threading
+import time
+
+from .scenario import scenario
+from .websocket import BINARY, PING, PONG, TEXT, Closed, check, equal, frame_bytes, text_frame, wait_until
+
+BEATS = ["--heartbeat-interval-ms", "150", "--heartbeat-timeout-ms", "600"]
+
+
+def next_ping(client):
+    """Waits for a JSON ping, whatever else comes."""
+    while True:
+        frame = client.receive_any()
+        if frame.opcode == TEXT and frame.payload.startswith(b'{"type":"ping"'):
+            equal(frame.payload, b'{"type":"ping"}')
+            return time.monotonic()
+
+
+@scenario(flags=BEATS)
+def the_welcome_tells_interval_and_timeout(place):
+    equal(place.stateful().welcome["heartbeat"], {"interval_ms": 150, "timeout_ms": 600})
+
+
+@scenario(flags=BEATS, cases={"plain": None, "stateful": 0})
+def a_ping_comes_every_interval(place, last_seq):
+    opened = time.monotonic()
+    with place.chat(last_seq=last_seq) as client:
+        times = [next_ping(client)]
+        check(times[0] - opened < 1, "the first ping is late")
+        while len(times) < 11:
+            client.send_text({"type": "pong"})
+            times.append(next_ping(client))
+        # They keep their rhythm, so delays do not add up; how late each is seen is the machine's matter.
+        took = times[-1] - times[0]
+        check(1.35 < took < 3, f"ten intervals of 150 ms took {took:.2f} s")
+
+
+@scenario(flags=["--heartbeat-interval-ms", "3000", "--heartbeat-timeout-ms", "60000"])
+def first_pings_are_spread_over_the_interval(place):
+    clients = [place.chat() for _ in range(40)]
+    began, times = time.monotonic(), []
+    for client in clients:
+        thread = threading.Thread(target=lambda client=client: times.append(next_ping(client) - began))
+        thread.start()
+        client.thread = thread
+    for client in clients:
+        client.thread.join()
+    times.sort()
+    check(times[-1] < 4, f"the last first ping came after {times[-1]:.2f} s")
+    check(times[9] < 1.7 and times[29] > 1.3 and times[-1] > 2, f"they come together: {times}")
+
+
+@scenario(flags=BEATS, cases={"plain": None, "stateful": 0})
+def silence_is_closed_with_4002_at_the_timeout(place, last_seq):
+    client = place.chat(last_seq=last_seq)
+    client.answers_pings = False
+    client.send_text({"action": "subscribe", "channel": "c"})
+    sent = time.monotonic()
+    client.expect({"status": "subscribed", "channel": "c"})
+    messages, closed = client.until_close()
+    took = time.monotonic() - sent
+    equal((messages, closed.code), ([], 4002))
+    check(0.59 < took < 3, f"closed after {took:.2f} s")
+    client.finish(4002)
+    if last_seq is not None:  # parked
+        again = place.resumed(client)
+        equal((again.welcome["recovered"], again.welcome["replayed"]), (True, 0))
+
+
+@scenario(flags=["--heartbeat-interval-ms", "60000", "--heartbeat-timeout-ms", "400"])
+def the_timeout_does_not_wait_for_a_ping(place):
+    client = place.chat()
+    client.nothing_more()
+    began = time.monotonic()
+    client.expect_close(4002)
+    check(0.3 < time.monotonic() - began < 3, "closed early or late")
+
+
+@scenario(flags=["--heartbeat-interval-ms", "100", "--heartbeat-timeout-ms", "400", "--presence-grace-ms", "800"])
+def who_was_closed_with_4002_counts_as_cut(place):
+    room = place.room()
+    watcher = place.chat("watcher").subscribe(room, presence=True)
+    silent = place.chat("silent").subscribe(room)
+    watcher.expect_presence_change("join", room, silent.user)
+    closed_at = []
+
+    def keep_silent():
+        silent.answers_pings = False
+        silent.until_close()
+        closed_at.append(time.monotonic())
+
+    thread = threading.Thread(target=keep_silent)
+    thread.start()
+    watcher.expect_presence_change("leave", room, silent.user)  # answers its own pings meanwhile
+    left_at = time.monotonic()
+    thread.join()
+    check(left_at - closed_at[0] > 0.7, f"it left {left_at - closed_at[0]:.2f} s after the close, without its grace time")
+
+
+@scenario(flags=BEATS, cases={
+    "json-pong": [text_frame({"type": "pong"})], "json-ping": [text_frame({"type": "ping"})], "pong": [frame_bytes(PONG)],
+    "ping": [frame_bytes(PING, b"x")], "request": [text_frame({"action": "unsubscribe", "channel": "c"})],
+    "mistake": [text_frame("no JSON")], "binary": [frame_bytes(BINARY, b"\0\0\0\7")],
+})
+def any_traffic_keeps_a_connection_alive(place, frames):
+    with place.chat() as client:
+        client.answers_pings = False
+        for _ in range(8):  # twice the timeout
+            next_ping(client)
+            client.send(*frames)
+        client.send_text({"action": "unsubscribe", "channel": "end"})
+        while client.receive_any().payload != b'{"status":"unsubscribed","channel":"end"}':
+            pass
+
+
+@scenario(flags=BEATS)
+def a_message_that_is_still_coming_keeps_a_connection_alive(place):
+    with place.chat() as client:
+        client.answers_pings = False
+        message = text_frame({"action": "unsubscribe", "channel": "c", "pad": "x" * 8})
+        for index in range(8):
+            next_ping(client)
+            client.send(message[index:index + 1])
+        client.send(message[8:])
+        client.expect({"status": "unsubscribed", "channel": "c"})
+
+
+@scenario(flags=BEATS)
+def reading_alone_keeps_nobody_alive(place):
+    room = place.room()
+    reader = place.chat().subscribe(room)
+    reader.answers_pings = False
+    done, began = threading.Event(), time.monotonic()
+
+    def publish():
+        with place.chat() as publisher:
+            number = 0
+            while not done.is_set():
+                publisher.publish(room, number, number)
+                number += 1
+                done.wait(0.02)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        while True:
+            reader.receive()
+    except Closed as closed:
+        equal(closed.code, 4002)
+        check(time.monotonic() - began < 3, "closed late")
+    finally:
+        done.set()
+        thread.join()
+
+
+@scenario(on="echo", is_slow=True)
+def echo_pings_with_frames(place):
+    """Its interval is 30 s; of many connections' first pings, spread over it, some come soon."""
+    clients = [place.echo() for _ in range(60)]
+    pings = []
+
+    def seen():
+        for client in clients:
+            if client.stream.has_input(0.001):
+                frame = client.receive_any()
+                equal((frame.opcode, frame.payload), (PING, b""))
+                client.send(frame_bytes(PONG))
+                pings.append(client)
+        return len(pings) >= 3
+
+    wait_until(seen, "a ping", 25)
+    for client in pings:
+        client.send_text("alive")
+        equal(client.receive(), "alive")
