@@ -150,7 +150,7 @@ def large_messages_pass(place):
     with place.chat() as ann, place.chat() as bob, place.stateful() as cid:
         for client in (ann, bob, cid):
             client.subscribe(room)
-        for size in (125, 126, 65_400, 65_600, 1_000_000, 3_000_000):
+        for size in (125, 126, 65_400, 65_600, 1_000_000, 15_000_000):
             data = "x" * size
             ann.publish(room, data)
             for client in (ann, bob, cid):

@@ -110,6 +110,7 @@ def while_it_drains_nobody_comes_in(place):
         equal(closed.code, 1001)
     # As long as this client does not answer the Close frame, for at most 5 s, the server drains.
     check_refusal(place, read_response(waiting), 503)
+    waiting.close()
     wait_until(lambda: place.http("/readyz").status == 503, "/readyz at 503", 3)
     equal(place.http("/healthz").status, 200)
     check_refusal(place, place.exchange(request_bytes()), 503)
@@ -144,6 +145,17 @@ def one_who_does_not_read_does_not_hold_it_for_ever(place):
     place.server.process.send_signal(signal.SIGTERM)
     equal(exit_code(place, 14), 0)
     stalled.stream.close()
+
+
+@scenario(flags=["--threads", "0"], threads=(1,))
+def threads_0_is_one_per_core(place):
+    room = place.room()
+    clients = [place.chat().subscribe(room) for _ in range(10)]
+    clients[0].publish(room, 1)
+    for client in clients:
+        client.expect_message(room, 1)
+        client.close()
+    equal(place.server.stop(), None)
 
 
 @scenario(flags=[])

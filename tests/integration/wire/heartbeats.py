@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Pings, and what silence leads to."""
+import select
 import threading
 import time
 
@@ -153,6 +154,42 @@ def reading_alone_keeps_nobody_alive(place):
     finally:
         done.set()
         thread.join()
+
+
+@scenario(flags=["--heartbeat-interval-ms", "200", "--heartbeat-timeout-ms", "1000", "--max-queue-bytes", "200000"])
+def whose_input_is_not_read_is_not_called_silent(place):
+    """Over half its queue's bound a connection's input waits, and its silence timer pauses (design.md)."""
+    with place.chat(receive_buffer=4096) as client:
+        request = text_frame({"action": "unsubscribe", "channel": "c" * 200})
+        connection, sent, rest = client.stream.socket, 0, b""
+        client.answers_pings = False  # a pong would wait behind the requests that the server does not read
+        connection.setblocking(False)
+        while rest or select.select([], [connection], [], 0.3)[1]:  # until the server takes no more
+            check(sent < 200_000, "40 MB were taken, and no answer read")
+            try:
+                rest = rest or request * 100
+                rest = rest[connection.send(rest):]
+                sent += 100 * (not rest)
+            except BlockingIOError:
+                if not select.select([], [connection], [], 0.3)[1]:
+                    break
+        time.sleep(2.2)  # more than twice the timeout
+        has_all = threading.Event()
+
+        def go_on():
+            client.send(rest)
+            while not has_all.wait(0.1):
+                client.send_text({"type": "pong"})
+
+        sender = threading.Thread(target=go_on)
+        sender.start()
+        try:
+            for _ in range(sent + (100 if rest else 0)):
+                equal(client.receive(), '{"status":"unsubscribed","channel":"' + "c" * 200 + '"}')
+        finally:
+            has_all.set()
+            sender.join()
+    equal(place.metric("heartbeat_timeouts_total"), 0)
 
 
 @scenario(on="echo", is_slow=True)

@@ -255,6 +255,35 @@ def a_last_seq_above_the_sessions_is_treated_as_unknown(place):
     expect_welcome(place.resumed(client), 4, True, 0, 0)
 
 
+@scenario(threads=(1,))
+def of_one_user_16_are_parked_and_the_oldest_goes(place):
+    clients = [place.stateful("ann")]
+    clients += [place.stateful(clients[0].user) for _ in range(17)]
+    for client in clients:
+        client.cut()
+    for client in clients[2:]:
+        expect_welcome(place.resumed(client), 0, True, 0, 0)
+    for client in clients[:2]:
+        again = place.stateful(client.user, session=client.session)
+        check(again.session != client.session, "17 are parked")
+        expect_welcome(again, 0, False, 0, None)
+
+
+@scenario()
+def of_one_session_4_mib_are_kept(place):
+    room = place.room()
+    client = place.stateful().subscribe(room)
+    client.cut()
+    data = "x" * 1_000_000
+    publish_and_see(place, client, room, [data] * 6)
+    again = place.resumed(client)
+    expect_welcome(again, 6, False, 4, 2)
+    again.last_seq = 2
+    for _ in range(4):
+        again.expect_message(room, data)
+    again.nothing_more()
+
+
 # ---- its old socket still open
 
 @scenario()
