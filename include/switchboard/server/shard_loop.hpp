@@ -20,6 +20,7 @@
 #include <switchboard/server/lingering.hpp>
 #include <switchboard/server/metrics.hpp>
 #include <switchboard/server/random_bytes.hpp>
+#include <switchboard/server/read_budget.hpp>
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/send_batch.hpp>
 #include <switchboard/server/server_state.hpp>
@@ -165,7 +166,6 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   }
 
  private:
-  static constexpr std::size_t read_bytes = 64 * 1024;
   static constexpr std::size_t max_commands_per_tick = 256;
 
   // A ready token's upper bits say what it names.
@@ -217,11 +217,18 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   void watch() {
     readiness_.async_wait([self = this->shared_from_this()](std::span<const net::ReadyEvent> batch) {
       if (self->is_finished_) return;
-      self->tick([&] {
-        for (const net::ReadyEvent& event : batch) self->on_ready(event);
-      });
+      self->tick([&] { self->handle(batch); });
       if (!self->is_finished_) self->watch();
     });
+  }
+
+  void handle(std::span<const net::ReadyEvent> batch) {
+    const std::uint64_t before = metrics_.bytes_received.value();
+    read_limit_ = read_budget_.per_socket(batch.size());
+    is_limit_reached_ = false;
+    for (const net::ReadyEvent& event : batch) on_ready(event);
+    if (is_limit_reached_)
+      read_budget_.adapt(metrics_.bytes_received.value() - before, read_limit_, steady_now() - tick_time_);
   }
 
   void on_ready(const net::ReadyEvent& event) {
@@ -249,7 +256,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
 
   // Once a tick: a sender without pause must not keep the others waiting.
   void read_in(TransportId id) {
-    const net::Transfer read = receive_from(sockets_.find(id)->descriptor, {read_buffer_.get(), read_bytes});
+    const net::Transfer read = receive_from(sockets_.find(id)->descriptor, {read_buffer_.get(), read_limit_});
+    is_limit_reached_ |= read.bytes == read_limit_;
     switch (read.kind) {
       case net::Transfer::Kind::some:
         metrics_.bytes_received.add(read.bytes);
@@ -386,7 +394,10 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
 
   std::vector<TransportId> dirty_, flushing_;
   std::vector<Command> commands_;
-  std::unique_ptr<char[]> read_buffer_ = std::make_unique_for_overwrite<char[]>(read_bytes);
+  std::unique_ptr<char[]> read_buffer_ = std::make_unique_for_overwrite<char[]>(ReadBudget::max_read);
+  ReadBudget read_budget_;
+  std::size_t read_limit_ = ReadBudget::max_read;
+  bool is_limit_reached_ = false;
   SendBatch batch_;
 
   ReadinessType readiness_;
