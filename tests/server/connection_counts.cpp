@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <switchboard/server/connection_counts.hpp>
-
 #include <thread>
 #include <vector>
 
@@ -21,7 +20,8 @@ TEST_CASE("connections are admitted up to the total and again when one is releas
   CHECK(counts.admit(peer) == Admission::full);
 }
 
-TEST_CASE("each address has a count of its own, whatever the port, and a refusal takes nothing of the total") {
+TEST_CASE(
+    "each address has a count of its own, whatever the port, and a refusal takes nothing of the total") {
   sb::ConnectionCounts counts(3, 1);
   CHECK(counts.admit(Address::v4(10, 0, 0, 1, 1000)) == Admission::admitted);
   for (int i = 0; i < 5; ++i)
@@ -48,7 +48,8 @@ TEST_CASE("threads that admit and release at once never exceed a limit") {
       for (int i = 0; i < 2000; ++i) {
         if (counts.admit(peer) != Admission::admitted) continue;
         const int count = ++now;
-        for (int seen = most; count > seen && !most.compare_exchange_weak(seen, count);) {}
+        for (int seen = most; count > seen && !most.compare_exchange_weak(seen, count);) {
+        }
         --now;
         counts.release(peer);
       }

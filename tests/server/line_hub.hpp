@@ -7,10 +7,9 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <switchboard/server/shard_group.hpp>
 #include <utility>
 #include <vector>
-
-#include <switchboard/server/shard_group.hpp>
 
 namespace line_hub {
 
@@ -18,7 +17,8 @@ namespace sb = switchboard;
 
 /// What the hubs of one test saw, for the test's own thread.
 struct Journal {
-  std::atomic<int> opened{0}, adopted{0}, refused{0}, admin{0}, ended{0}, open{0}, commands{0}, largest_batch{0};
+  std::atomic<int> opened{0}, adopted{0}, refused{0}, admin{0}, ended{0}, open{0}, commands{0},
+      largest_batch{0};
   std::atomic<bool> draining{false};
   void record(std::string text) {
     const std::lock_guard lock(mutex);
@@ -38,8 +38,8 @@ struct Handoff {
 
 struct NoApp {};
 
-/// A hub without WebSockets: it reads lines and does what they say, so that a test can make the shell do everything
-/// the real hub would ask of it. An unknown line is sent back.
+/// A hub without WebSockets: it reads lines and does what they say, so that a test can make the shell do
+/// everything the real hub would ask of it. An unknown line is sent back.
 template <class App, class Host>
 class LineHub {
  public:
@@ -49,8 +49,10 @@ class LineHub {
   sb::TransportId open(const sb::net::Address&, sb::Admission admission) {
     const sb::TransportId id = take_slot();
     ++journal_->opened;
-    if (admission == sb::Admission::admin) ++journal_->admin;
-    else if (admission != sb::Admission::admitted) ++journal_->refused;
+    if (admission == sb::Admission::admin)
+      ++journal_->admin;
+    else if (admission != sb::Admission::admitted)
+      ++journal_->refused;
     connection(id).admission = admission;
     if (is_draining_) connection(id).admission = sb::Admission::full;
     return id;
@@ -60,13 +62,15 @@ class LineHub {
     const sb::TransportId id = take_slot();
     ++journal_->adopted;
     say(id, "moved to " + std::to_string(shard_) + "\n");
-    receive(id, {handoff.unread.data(), handoff.unread.size()});  // may close the socket before it has a name outside
+    receive(id, {handoff.unread.data(),
+                 handoff.unread.size()});  // may close the socket before it has a name outside
     return id;
   }
 
   void receive(sb::TransportId id, std::span<char> bytes) {
     connection(id).input.append(bytes.data(), bytes.size());
-    if (const int size = static_cast<int>(bytes.size()); size > journal_->largest_batch) journal_->largest_batch = size;
+    if (const int size = static_cast<int>(bytes.size()); size > journal_->largest_batch)
+      journal_->largest_batch = size;
     while (is_open(id)) {
       std::string& input = connection(id).input;
       const std::size_t end = input.find('\n');
@@ -86,7 +90,8 @@ class LineHub {
   template <class Output>
   void gather(sb::TransportId id, Output& out) {
     for (const std::string& piece : connection(id).output)
-      if (!out.add(std::string_view(piece).substr(&piece == &connection(id).output.front() ? connection(id).sent : 0)))
+      if (!out.add(std::string_view(piece).substr(
+              &piece == &connection(id).output.front() ? connection(id).sent : 0)))
         return;
   }
 
@@ -107,8 +112,10 @@ class LineHub {
     auto due = std::move(timers_);
     timers_.clear();
     for (auto& timer : due) {
-      if (timer.first <= host_.now()) timer.second();
-      else timers_.push_back(std::move(timer));
+      if (timer.first <= host_.now())
+        timer.second();
+      else
+        timers_.push_back(std::move(timer));
     }
     for (const auto& timer : timers_) host_.wake_at(timer.first);
   }
@@ -187,20 +194,34 @@ class LineHub {
   void obey(sb::TransportId id, const std::string& line) {
     Connection& from = connection(id);
     const auto argument = [&] { return number(std::string_view(line).substr(line.find(' ') + 1)); };
-    if (from.admission == sb::Admission::full) say(id, "full\n"), from.closes = true;
-    else if (from.admission == sb::Admission::too_many_from_address) say(id, "too many\n"), from.closes = true;
-    else if (line == "close") say(id, "closing\n"), from.closes = true;
-    else if (line == "abort") end(id, sb::SocketClose::abort);
-    else if (line == "shard") say(id, std::to_string(shard_) + "\n");
-    else if (line == "stay") from.stays = true, say(id, "staying\n");
-    else if (line == "finish output after eof") from.waits_for_output = from.closes = true;
-    else if (line == "flush") say(id, "flushed\n"), host_.flush(id);
-    else if (line == "throw") throw std::runtime_error("a broken hub");
-    else if (line.starts_with("send ")) say(id, std::string(argument(), 'x'));
-    else if (line.starts_with("pieces ")) pieces(id, argument());
-    else if (line.starts_with("move ")) move(id, argument());
-    else if (line.starts_with("pause ")) pause(id, std::chrono::milliseconds(argument()));
-    else say(id, line + "\n");
+    if (from.admission == sb::Admission::full)
+      say(id, "full\n"), from.closes = true;
+    else if (from.admission == sb::Admission::too_many_from_address)
+      say(id, "too many\n"), from.closes = true;
+    else if (line == "close")
+      say(id, "closing\n"), from.closes = true;
+    else if (line == "abort")
+      end(id, sb::SocketClose::abort);
+    else if (line == "shard")
+      say(id, std::to_string(shard_) + "\n");
+    else if (line == "stay")
+      from.stays = true, say(id, "staying\n");
+    else if (line == "finish output after eof")
+      from.waits_for_output = from.closes = true;
+    else if (line == "flush")
+      say(id, "flushed\n"), host_.flush(id);
+    else if (line == "throw")
+      throw std::runtime_error("a broken hub");
+    else if (line.starts_with("send "))
+      say(id, std::string(argument(), 'x'));
+    else if (line.starts_with("pieces "))
+      pieces(id, argument());
+    else if (line.starts_with("move "))
+      move(id, argument());
+    else if (line.starts_with("pause "))
+      pause(id, std::chrono::milliseconds(argument()));
+    else
+      say(id, line + "\n");
   }
 
   void pieces(sb::TransportId id, unsigned count) {

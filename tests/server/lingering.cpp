@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/lingering.hpp>
-
 #include <asio/io_context.hpp>
+#include <switchboard/server/lingering.hpp>
 
 #include "support/catch.hpp"
 
@@ -35,7 +34,9 @@ struct Watched {
   bool is_full = false;
 };
 
-bool sees_end(const Pair& pair) { return net::discard_some(pair.peer.get()).kind == net::Transfer::Kind::end; }
+bool sees_end(const Pair& pair) {
+  return net::discard_some(pair.peer.get()).kind == net::Transfer::Kind::end;
+}
 
 }  // namespace
 
@@ -129,7 +130,8 @@ TEST_CASE("a peer that still takes bytes is given more time, one that takes none
   lingering.add(std::move(ours), sb::TimePoint{});
   std::string taken(50'000, '\0');
   REQUIRE(::recv(peer.get(), taken.data(), taken.size(), MSG_WAITALL) == 50'000);
-  while (net::unsent_bytes(descriptor) >= unsent) {}  // the kernel's own acknowledgement is on its way
+  while (net::unsent_bytes(descriptor) >= unsent) {
+  }  // the kernel's own acknowledgement is on its way
   lingering.expire(sb::TimePoint{} + 5s);
   CHECK(lingering.size() == 1);
   CHECK(lingering.next_deadline() == sb::TimePoint{} + 10s);

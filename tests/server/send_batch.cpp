@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/send_batch.hpp>
-
 #include <string>
+#include <switchboard/server/send_batch.hpp>
 
 #include "support/catch.hpp"
 
@@ -11,7 +10,8 @@ namespace {
 
 std::string content(SendBatch& batch) {
   std::string all;
-  for (const iovec& piece : batch.pieces()) all.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+  for (const iovec& piece : batch.pieces())
+    all.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
   return all;
 }
 
@@ -38,7 +38,8 @@ TEST_CASE("a large piece stays where it is, between the small ones around it") {
   CHECK(content(batch) == "before " + large + " after");
 }
 
-TEST_CASE("what does not fit the buffer is taken in part if it is temporary, and where it is if it is stable") {
+TEST_CASE(
+    "what does not fit the buffer is taken in part if it is temporary, and where it is if it is stable") {
   SendBatch batch;
   const std::string most(SendBatch::buffer_bytes - 3, 'a');
   CHECK(batch.copy(most));

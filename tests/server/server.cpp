@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/server.hpp>
-
 #include <atomic>
 #include <set>
+#include <switchboard/broker/in_memory_broker.hpp>
+#include <switchboard/server/server.hpp>
+#include <switchboard/testing/test_server.hpp>
 
 #include "server/web_socket.hpp"
 #include "support/catch.hpp"
-#include <switchboard/broker/in_memory_broker.hpp>
-#include <switchboard/testing/test_server.hpp>
 
 using namespace std::chrono_literals;
 using namespace tcp;
@@ -41,14 +40,45 @@ struct Numbered {
   }
 };
 
+// Its handlers take longer than its server lives. What one holds is gone before its App.
+struct Sleepy {
+  static inline std::atomic<int> apps{0}, orphans{0};
+  struct Guard {
+    explicit Guard(Sleepy& of) : app(&of) { ++app->handlers; }
+    Guard(const Guard&) = delete;
+    ~Guard() {
+      --app->handlers;
+      if (apps == 0) ++orphans;
+    }
+    Sleepy* app;
+  };
+  int handlers = 0;
+
+  Sleepy() { ++apps; }
+  ~Sleepy() { --apps; }
+  using Access = sb::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  std::optional<User> authenticate(const sb::UpgradeRequest&) { return User{"ann"}; }
+  asio::awaitable<void> on_message(sb::Connection<Sleepy> connection, json message) {
+    const Guard guard(*this);
+    connection.answer(message, {{"status", "asleep"}});
+    co_await connection.sleep_for(1h);
+  }
+};
+
 }  // namespace server_test
 
 using server_test::Numbered;
 using server_test::Plain;
+using server_test::Sleepy;
 
 namespace {
 
-std::uint16_t free_port() { return sb::net::listen_on("127.0.0.1", 0, 1).port; }
+std::uint16_t free_port() {
+  return sb::net::listen_on("127.0.0.1", 0, 1).port;
+}
 
 void subscribe(WebSocket& socket, const std::string& channel) {
   socket.send(json{{"action", "subscribe"}, {"channel", channel}}.dump());
@@ -95,7 +125,8 @@ TEST_CASE("a stop delivers what is queued, then 1001") {
     subscribe(sockets.back(), "news");
   }
   for (int i = 0; i < 50; ++i) REQUIRE_FALSE(server.handle().publish("news", i));
-  // Once one shard has got all of them the others have been told; its own queue is written before the Close frame.
+  // Once one shard has got all of them the others have been told; its own queue is written before the Close
+  // frame.
   for (int i = 0; i < 50; ++i) CHECK(sockets.front().receive_json()["data"] == i);
   server.server().stop();
   CHECK(sockets.front().receive_close() == 1001);
@@ -145,7 +176,9 @@ TEST_CASE("each shard has an App of its own, made from its shard where that can 
 
 TEST_CASE("what the factory throws comes out of the constructor, and the port is free again") {
   const std::uint16_t port = free_port();
-  const auto failing = [](sb::Shard<Plain>&) -> std::unique_ptr<Plain> { throw std::domain_error("no database"); };
+  const auto failing = [](sb::Shard<Plain>&) -> std::unique_ptr<Plain> {
+    throw std::domain_error("no database");
+  };
   CHECK_THROWS_AS(sb::Server<Plain>({.address = "127.0.0.1", .port = port}, failing), std::domain_error);
   CHECK_NOTHROW(sb::Server<Plain>({.address = "127.0.0.1", .port = port}));
 }
@@ -168,7 +201,8 @@ TEST_CASE("health, readiness and metrics are answered on the port, beside the We
   const std::string metrics = get(server.port(), "/metrics");
   CHECK(status_of(metrics) == 200);
   CHECK_THAT(metrics, Catch::Matchers::Contains("Content-Type: text/plain; version=0.0.4"));
-  CHECK_THAT(metrics, Catch::Matchers::Contains("\n# TYPE switchboard_connections gauge\nswitchboard_connections 1\n"));
+  CHECK_THAT(metrics, Catch::Matchers::Contains(
+                          "\n# TYPE switchboard_connections gauge\nswitchboard_connections 1\n"));
   CHECK_THAT(metrics, Catch::Matchers::Contains("\nswitchboard_subscriptions 1\n"));
   CHECK_THAT(metrics, Catch::Matchers::Contains("\n# TYPE switchboard_connections_opened_total counter\n"));
 }
@@ -214,7 +248,8 @@ TEST_CASE("with an admin port the endpoints are there and nowhere else") {
 
 TEST_CASE("static files are served by their path, to HEAD without the body") {
   const std::string page(300'000, 'x');
-  TestServer<Plain> server({.static_files = {{"/", "text/html; charset=utf-8", page}, {"/app.js", "text/javascript", "1;"}}});
+  TestServer<Plain> server(
+      {.static_files = {{"/", "text/html; charset=utf-8", page}, {"/app.js", "text/javascript", "1;"}}});
   const std::string answer = get(server.port(), "/?anything");
   CHECK(status_of(answer) == 200);
   CHECK_THAT(answer, Catch::Matchers::Contains("Content-Type: text/html; charset=utf-8\r\n"));
@@ -263,4 +298,26 @@ TEST_CASE("a server that is stopped before it runs returns at once") {
   server.stop();
   server.run();
   CHECK(server.handle().publish("news", 1) == sb::errc::stopped);
+}
+
+TEST_CASE("handlers that are still asleep end with their server, and before their App", "[.]") {
+  SECTION("on threads of its own") {
+    TestServer<Sleepy> server;
+    WebSocket socket(server.port());
+    socket.send("{}");
+    CHECK(socket.receive_json()["status"] == "asleep");
+  }
+  SECTION("on a context of the user's") {
+    asio::io_context context;
+    sb::Server<Sleepy> server(context, {.address = "127.0.0.1", .port = 0});
+    server.start();
+    std::thread thread([&] { context.run(); });
+    WebSocket socket(server.port());
+    socket.send("{}");
+    CHECK(socket.receive_json()["status"] == "asleep");
+    server.stop(0s);
+    thread.join();
+  }
+  CHECK(Sleepy::apps == 0);
+  CHECK(Sleepy::orphans == 0);
 }

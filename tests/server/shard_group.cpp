@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/shard_group.hpp>
-
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
+#include <switchboard/server/server_handle.hpp>
+#include <switchboard/server/shard_group.hpp>
 
 #include "server/line_server.hpp"
 #include "server/tcp_client.hpp"
 #include "support/catch.hpp"
-#include <switchboard/server/server_handle.hpp>
 
 using namespace std::chrono_literals;
 using line_hub::LineServer;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/shard_loop.hpp>
-
 #include <sys/resource.h>
 
 #include <csignal>
 #include <ctime>
+#include <switchboard/server/shard_loop.hpp>
 
 #include "server/line_server.hpp"
 #include "server/tcp_client.hpp"
@@ -98,7 +97,9 @@ SHELL_TEST("a graceful close delivers the last bytes although the client's own w
     // Unread input at the moment of close(2) would make the kernel answer with a reset.
     try {
       for (int j = 0; j < 50; ++j) client.send(std::string(10'000, '-'));
-    } catch (const std::system_error&) { FAIL("the server has reset the connection"); }
+    } catch (const std::system_error&) {
+      FAIL("the server has reset the connection");
+    }
     CHECK(client.read_to_end() == "closing\n");
   }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/static_files.hpp>
-
 #include <map>
+#include <switchboard/server/static_files.hpp>
 
 #include "support/catch.hpp"
 

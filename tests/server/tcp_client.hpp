@@ -7,9 +7,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
-
 #include <switchboard/server/socket.hpp>
+#include <thread>
 
 namespace tcp {
 
@@ -68,7 +67,8 @@ class Client {
 
   /// What is left up to the end; throws if there is a reset instead of an end.
   std::string read_to_end() {
-    while (read_more()) {}
+    while (read_more()) {
+    }
     return take(buffer_.size());
   }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/testing/test_server.hpp>
 
 #include "server/web_socket.hpp"
 #include "support/catch.hpp"
-#include <switchboard/broker/in_memory_broker.hpp>
 
 namespace sb = switchboard;
 using sb::testing::TestServer;

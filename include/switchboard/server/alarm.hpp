@@ -4,9 +4,8 @@
 #include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
-#include <utility>
-
 #include <switchboard/patterns/time.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
@@ -15,8 +14,8 @@ inline TimePoint steady_now() {
   return TimePoint{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
 }
 
-/// One timer whose time is moved often and rarely reached. Putting it off costs nothing: it then goes off once in
-/// vain and looks again. One thread.
+/// One timer whose time is moved often and rarely reached. Putting it off costs nothing: it then goes off
+/// once in vain and looks again. One thread.
 class Alarm {
  public:
   Alarm(const asio::any_io_executor& executor, std::function<void()> ring)

@@ -6,11 +6,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
-#include <vector>
-
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/errc.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -18,7 +17,8 @@ namespace switchboard::inline v1 {
 class CommandInbox {
  public:
   static constexpr std::size_t max_commands = 8192;
-  static constexpr std::size_t max_bytes = std::size_t{64} << 20;  ///< of bodies; one body is always let into an empty inbox
+  static constexpr std::size_t max_bytes = std::size_t{64}
+                                           << 20;  ///< of bodies; one body is always let into an empty inbox
 
   /// `wake` makes the shard call take(); it is called on the posting thread and must not block.
   explicit CommandInbox(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -38,7 +38,8 @@ class CommandInbox {
     return {};
   }
 
-  /// The shard's thread: moves the oldest commands into `batch`; true while more wait, without a further wake-up.
+  /// The shard's thread: moves the oldest commands into `batch`; true while more wait, without a further
+  /// wake-up.
   bool take(std::vector<Command>& batch, std::size_t most) {
     const std::lock_guard lock(mutex_);
     while (!commands_.empty() && batch.size() < most) {
@@ -64,8 +65,8 @@ class CommandInbox {
   std::size_t bytes_ = 0;
 };
 
-/// Sends each command to the shard that its target's hash names, so that commands of one thread with one target keep
-/// their order. What a ServerHandle holds; outlives the server.
+/// Sends each command to the shard that its target's hash names, so that commands of one thread with one
+/// target keep their order. What a ServerHandle holds; outlives the server.
 class CommandRouter final : public CommandTarget {
  public:
   explicit CommandRouter(std::vector<std::shared_ptr<CommandInbox>> inboxes) : inboxes_(std::move(inboxes)) {}

@@ -6,10 +6,9 @@
 #include <cstdint>
 #include <cstring>
 #include <mutex>
-#include <unordered_map>
-
 #include <switchboard/hub/host.hpp>
 #include <switchboard/protocol/address.hpp>
+#include <unordered_map>
 
 namespace switchboard::inline v1 {
 

@@ -5,18 +5,18 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <switchboard/protocol/http_response.hpp>
+#include <switchboard/protocol/upgrade_request.hpp>
+#include <switchboard/server/static_files.hpp>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include <switchboard/protocol/http_response.hpp>
-#include <switchboard/protocol/upgrade_request.hpp>
-#include <switchboard/server/static_files.hpp>
-
 namespace switchboard::inline v1 {
 
-/// What a server answers over plain HTTP: /healthz, /readyz, /metrics and static files. Set up before the shards
-/// start; from then on any thread. An answer to HEAD has its body too: whoever writes it leaves that out.
+/// What a server answers over plain HTTP: /healthz, /readyz, /metrics and static files. Set up before the
+/// shards start; from then on any thread. An answer to HEAD has its body too: whoever writes it leaves that
+/// out.
 class HttpEndpoints {
  public:
   /// With an admin port, /healthz, /readyz and /metrics are there and nowhere else.
@@ -62,7 +62,10 @@ class HttpEndpoints {
   }
 
   static HttpResponse text(unsigned status, std::string body) {
-    return {.status = status, .content_type = "text/plain; charset=utf-8", .body = std::move(body), .headers = {}};
+    return {.status = status,
+            .content_type = "text/plain; charset=utf-8",
+            .body = std::move(body),
+            .headers = {}};
   }
 
   bool is_admin_only_ = false;

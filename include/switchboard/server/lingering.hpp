@@ -3,18 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <utility>
-#include <vector>
-
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
-/// Sockets that have been written to the end and shut down, on their way out: what still comes in is discarded
-/// until the peer closes too. Closing at once would answer unread input with a reset, and a reset makes the peer
-/// throw away the last bytes it was sent.
+/// Sockets that have been written to the end and shut down, on their way out: what still comes in is
+/// discarded until the peer closes too. Closing at once would answer unread input with a reset, and a reset
+/// makes the peer throw away the last bytes it was sent.
 template <class ReadinessType>
 class Lingering {
  public:

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <vector>
-
 #include <switchboard/server/socket.hpp>
+#include <vector>
 
 namespace switchboard::inline v1 {
 namespace net {
@@ -10,9 +9,9 @@ namespace net {
 /// What one accept came to.
 struct Accepted {
   enum class Kind {
-    socket,     ///< a connection
-    none,       ///< nobody is waiting
-    skipped,    ///< a connection that was gone before it was accepted, or a passing network error: try the next
+    socket,   ///< a connection
+    none,     ///< nobody is waiting
+    skipped,  ///< a connection that was gone before it was accepted, or a passing network error: try the next
     exhausted,  ///< no descriptor or memory left: trying again at once would only spin
   };
   Kind kind = Kind::none;
@@ -63,8 +62,16 @@ class Listener {
 #endif
         return Accepted::Kind::none;
       // accept(2): errors of the new connection's network are passed on and are to be retried.
-      case EINTR: case ECONNABORTED: case EPROTO: case ENETDOWN: case ENOPROTOOPT: case EHOSTDOWN:
-      case EHOSTUNREACH: case EOPNOTSUPP: case ENETUNREACH: case EPERM:
+      case EINTR:
+      case ECONNABORTED:
+      case EPROTO:
+      case ENETDOWN:
+      case ENOPROTOOPT:
+      case EHOSTDOWN:
+      case EHOSTUNREACH:
+      case EOPNOTSUPP:
+      case ENETUNREACH:
+      case EPERM:
 #if defined(ENONET)
       case ENONET:
 #endif
@@ -116,16 +123,17 @@ inline FileDescriptor open_listening_socket(const NativeAddress& address, bool s
 
 /// Binds and listens; port 0 picks a free one. Throws std::system_error that names address and port.
 ///
-/// With SO_REUSEPORT alone a second server would bind silently and take half of the clients. So the first socket
-/// is bound and set to listen without it, which is the probe for the address and keeps it from then on; only
-/// then is the option set on it, and the other shards' sockets join.
+/// With SO_REUSEPORT alone a second server would bind silently and take half of the clients. So the first
+/// socket is bound and set to listen without it, which is the probe for the address and keeps it from then
+/// on; only then is the option set on it, and the other shards' sockets join.
 inline ListenerSet listen_on(const std::string& address, std::uint16_t port, std::size_t shards,
                              PortSharing sharing = default_port_sharing) {
   NativeAddress native = parse_address(address, port);
   int error = 0;
   FileDescriptor first = detail::open_listening_socket(native, false, error);
   if (!first.is_open())
-    throw std::system_error(error, std::generic_category(), "cannot listen on " + endpoint_text(address, port));
+    throw std::system_error(error, std::generic_category(),
+                            "cannot listen on " + endpoint_text(address, port));
 
   ListenerSet set;
   set.port = local_address(first.get()).port();

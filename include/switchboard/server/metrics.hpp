@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-
 #include <switchboard/hub/metrics.hpp>
 
 namespace switchboard::inline v1 {
@@ -19,9 +18,11 @@ struct SocketMetrics {
 
 /// A server's numbers at one moment, summed over its shards; each as HubMetrics and SocketMetrics say.
 struct Metrics {
-  std::uint64_t connections = 0, sessions_attached = 0, sessions_parked = 0, parked_bytes = 0, subscriptions = 0;
+  std::uint64_t connections = 0, sessions_attached = 0, sessions_parked = 0, parked_bytes = 0,
+                subscriptions = 0;
   std::uint64_t connections_opened = 0, handshakes_refused = 0;
-  std::uint64_t messages_received = 0, messages_delivered = 0, publishes = 0, errors_sent = 0, rate_limited = 0;
+  std::uint64_t messages_received = 0, messages_delivered = 0, publishes = 0, errors_sent = 0,
+                rate_limited = 0;
   std::uint64_t sessions_created = 0, sessions_resumed = 0, sessions_moved = 0, sessions_expired = 0;
   std::uint64_t sessions_evicted = 0, messages_missed = 0, messages_dropped = 0, slow_closed = 0;
   std::uint64_t heartbeat_timeouts = 0, handler_exceptions = 0, broker_gaps = 0;
@@ -34,7 +35,7 @@ template <class Source>
 struct MetricDescription {
   Counter Source::*counter;
   std::uint64_t Metrics::*sum;
-  std::string_view name;  // for Prometheus: a total of the start's is named so and is a counter, all else a gauge
+  std::string_view name;  // Prometheus': what counts from the start on ends in _total; the rest are gauges
   std::string_view help;
 
   constexpr bool is_total() const { return name.ends_with("_total"); }
@@ -47,29 +48,38 @@ using M = Metrics;
 inline constexpr auto hub_metric_descriptions = std::to_array<MetricDescription<HubMetrics>>({
     {&H::connections, &M::connections, "connections", "WebSocket connections that are open"},
     {&H::sessions_attached, &M::sessions_attached, "sessions_attached", "Stateful sessions with a socket"},
-    {&H::sessions_parked, &M::sessions_parked, "sessions_parked", "Stateful sessions that wait for their client"},
+    {&H::sessions_parked, &M::sessions_parked, "sessions_parked",
+     "Stateful sessions that wait for their client"},
     {&H::parked_bytes, &M::parked_bytes, "parked_bytes", "Bytes kept for parked sessions"},
     {&H::subscriptions, &M::subscriptions, "subscriptions", "Subscriptions to channels"},
-    {&H::connections_opened, &M::connections_opened, "connections_opened_total", "WebSocket connections opened"},
-    {&H::handshakes_refused, &M::handshakes_refused, "handshakes_refused_total", "Upgrades that were refused"},
+    {&H::connections_opened, &M::connections_opened, "connections_opened_total",
+     "WebSocket connections opened"},
+    {&H::handshakes_refused, &M::handshakes_refused, "handshakes_refused_total",
+     "Upgrades that were refused"},
     {&H::messages_received, &M::messages_received, "messages_received_total", "Messages of clients"},
-    {&H::messages_delivered, &M::messages_delivered, "messages_delivered_total", "Messages queued for clients"},
+    {&H::messages_delivered, &M::messages_delivered, "messages_delivered_total",
+     "Messages queued for clients"},
     {&H::publishes, &M::publishes, "publishes_total", "Publishes accepted"},
     {&H::errors_sent, &M::errors_sent, "errors_sent_total", "Error frames sent to clients"},
     {&H::rate_limited, &M::rate_limited, "rate_limited_total", "Messages refused by the rate limit"},
     {&H::sessions_created, &M::sessions_created, "sessions_created_total", "Stateful sessions begun"},
     {&H::sessions_resumed, &M::sessions_resumed, "sessions_resumed_total", "Stateful sessions resumed"},
-    {&H::sessions_moved, &M::sessions_moved, "sessions_moved_total", "Sockets moved to their session's shard"},
+    {&H::sessions_moved, &M::sessions_moved, "sessions_moved_total",
+     "Sockets moved to their session's shard"},
     {&H::sessions_expired, &M::sessions_expired, "sessions_expired_total", "Sessions whose time was over"},
     {&H::sessions_evicted, &M::sessions_evicted, "sessions_evicted_total", "Parked sessions over a bound"},
-    {&H::messages_missed, &M::messages_missed, "messages_missed_total", "Messages told as missed in a welcome"},
-    {&H::messages_dropped, &M::messages_dropped, "messages_dropped_total", "Messages dropped for slow clients"},
+    {&H::messages_missed, &M::messages_missed, "messages_missed_total",
+     "Messages told as missed in a welcome"},
+    {&H::messages_dropped, &M::messages_dropped, "messages_dropped_total",
+     "Messages dropped for slow clients"},
     {&H::slow_closed, &M::slow_closed, "slow_closed_total", "Connections closed for being too slow"},
-    {&H::heartbeat_timeouts, &M::heartbeat_timeouts, "heartbeat_timeouts_total", "Connections silent too long"},
+    {&H::heartbeat_timeouts, &M::heartbeat_timeouts, "heartbeat_timeouts_total",
+     "Connections silent too long"},
     {&H::handler_exceptions, &M::handler_exceptions, "handler_exceptions_total", "Handlers that threw"},
     {&H::broker_gaps, &M::broker_gaps, "broker_gaps_total", "Times the broker told of lost messages"},
 });
-static_assert(hub_metric_descriptions.size() * sizeof(Counter) == sizeof(HubMetrics), "a number is missing here");
+static_assert(hub_metric_descriptions.size() * sizeof(Counter) == sizeof(HubMetrics),
+              "a number is missing here");
 
 inline constexpr auto socket_metric_descriptions = std::to_array<MetricDescription<SocketMetrics>>({
     {&S::sockets_accepted, &M::sockets_accepted, "sockets_accepted_total", "Sockets accepted"},
@@ -77,7 +87,8 @@ inline constexpr auto socket_metric_descriptions = std::to_array<MetricDescripti
     {&S::bytes_received, &M::bytes_received, "received_bytes_total", "Bytes read from sockets"},
     {&S::bytes_sent, &M::bytes_sent, "sent_bytes_total", "Bytes written to sockets"},
 });
-static_assert(socket_metric_descriptions.size() * sizeof(Counter) == sizeof(SocketMetrics), "a number is missing here");
+static_assert(socket_metric_descriptions.size() * sizeof(Counter) == sizeof(SocketMetrics),
+              "a number is missing here");
 
 template <class Descriptions, class Source>
 void add_metrics(Metrics& sum, const Descriptions& descriptions, const Source& source) {

@@ -2,12 +2,11 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <vector>
-
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/hub/options.hpp>
 #include <switchboard/server/static_files.hpp>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -19,13 +18,14 @@ struct Options {
   std::uint16_t admin_port = 0;     ///< /healthz, /readyz and /metrics are there alone; 0: they are on `port`
   std::string path = "/ws";         ///< of the WebSocket
   unsigned threads = 1;             ///< shards, each with an App of its own; 0: one per core
-  std::vector<std::string> allowed_origins{};  ///< empty: the request's own host and port. No Origin is let in
+  std::vector<std::string>
+      allowed_origins{};  ///< empty: the request's own host and port. No Origin is let in
   HeartbeatOf<App> heartbeat{};
   typename BrokerOf<App>::Options broker{};
   SessionOptions sessions{};
   QueueOptions queue{};
   Limits limits{};
-  LogSink log{};                            ///< called on every shard's thread
+  LogSink log{};                           ///< called on every shard's thread
   std::vector<StaticFile> static_files{};  ///< answered on `port`: see also read_static_files
 };
 

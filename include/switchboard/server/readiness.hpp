@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <array>
 #include <asio/any_io_executor.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,8 +21,8 @@
 namespace switchboard::inline v1 {
 namespace net {
 
-/// What its owner calls a descriptor. It may be reused after remove(): an event for its former bearer can then
-/// still arrive within the batch under way, so an event is a hint to try, never a promise.
+/// What its owner calls a descriptor. It may be reused after remove(): an event for its former bearer can
+/// then still arrive within the batch under way, so an event is a hint to try, never a promise.
 using ReadyToken = std::uint32_t;
 
 /// What a descriptor is watched for. A reset or hang-up is reported with either, and by epoll with neither.
@@ -44,8 +44,9 @@ struct ReadyEvent {
 inline constexpr std::size_t max_ready_batch = 1024;
 
 #if defined(__linux__)
-/// A level-triggered epoll set that Asio watches as a single descriptor: 30 bytes per idle connection instead of
-/// the 312 to 420 of an Asio descriptor, and no epoll_ctl per message. One thread; descriptors stay their owner's.
+/// A level-triggered epoll set that Asio watches as a single descriptor: 30 bytes per idle connection instead
+/// of the 312 to 420 of an Asio descriptor, and no epoll_ctl per message. One thread; descriptors stay their
+/// owner's.
 class EpollReadiness {
  public:
   explicit EpollReadiness(const asio::any_io_executor& executor) : set_(executor) {
@@ -105,8 +106,8 @@ class EpollReadiness {
 };
 #endif
 
-/// The same on one Asio wait per descriptor, for systems without epoll. Level-triggered in effect: a descriptor
-/// is waited for again after its event has been handled.
+/// The same on one Asio wait per descriptor, for systems without epoll. Level-triggered in effect: a
+/// descriptor is waited for again after its event has been handled.
 class AsioReadiness {
  public:
   explicit AsioReadiness(const asio::any_io_executor& executor) : state_(std::make_shared<State>(executor)) {}
@@ -172,7 +173,7 @@ class AsioReadiness {
     }
 
     void arm(const EntryPointer& entry) {
-      if (entry->interest.read && !std::exchange(entry->waiting.read, entry->interest.read || entry->waiting.read))
+      if (entry->interest.read && !std::exchange(entry->waiting.read, true))
         start(entry, asio::posix::descriptor_base::wait_read, false);
       if (entry->interest.write && !std::exchange(entry->waiting.write, true))
         start(entry, asio::posix::descriptor_base::wait_write, true);

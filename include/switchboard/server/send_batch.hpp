@@ -12,13 +12,14 @@
 
 namespace switchboard::inline v1 {
 
-/// What one write will carry: small pieces copied side by side into a buffer that all connections of a shard share,
-/// large ones where they are. The `Output` of Hub::gather.
+/// What one write will carry: small pieces copied side by side into a buffer that all connections of a shard
+/// share, large ones where they are. The `Output` of Hub::gather.
 ///
 /// A piece may be taken in part; how far the write came is what counts, and Hub::written is told.
 class SendBatch {
  public:
-  static constexpr std::size_t copy_limit = 8 * 1024;      ///< from here on a copy costs more than an entry of its own
+  static constexpr std::size_t copy_limit =
+      4 * 1024;  ///< measured: below, a copy is cheaper than an entry of its own
   static constexpr std::size_t buffer_bytes = 64 * 1024;
   static constexpr std::size_t max_pieces = 64;
 

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/io_context.hpp>
 #include <algorithm>
+#include <asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
+#include <switchboard/broker/in_memory_broker.hpp>  // the Broker of an App that names none
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/server/options.hpp>
 #include <switchboard/server/server_handle.hpp>
 #include <switchboard/server/shard_group.hpp>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -32,9 +32,9 @@ std::unique_ptr<App> default_factory(Shard<App>& shard) {
 
 /// A WebSocket server for an App.
 ///
-/// Each shard has a thread and an App of its own; the constructor makes the Apps, in order, on the thread that calls
-/// it, and everything else an App does happens on its shard's thread. What several Apps share is the factory's to
-/// hand out, and its thread safety the user's.
+/// Each shard has a thread and an App of its own; the constructor makes the Apps, in order, on the thread
+/// that calls it, and everything else an App does happens on its shard's thread. What several Apps share is
+/// the factory's to hand out, and its thread safety the user's.
 template <class App>
 class Server {
   static_assert(check_app<App>());  // before anything else that the same mistake would break
@@ -42,17 +42,18 @@ class Server {
  public:
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 
-  /// `options.threads` shards, the first of them on the thread that calls run(). Binds and listens: port() is valid
-  /// from here. Throws std::system_error, naming address and port, where it cannot, std::invalid_argument for bad
-  /// options, and whatever the factory throws.
+  /// `options.threads` shards, the first of them on the thread that calls run(). Binds and listens: port() is
+  /// valid from here. Throws std::system_error, naming address and port, where it cannot,
+  /// std::invalid_argument for bad options, and whatever the factory throws.
   explicit Server(Options<App> options = {}, Factory factory = default_factory<App>)
       : group_(thread_count(options.threads)) {
     set_up(std::move(options), factory);
   }
 
-  /// One shard on a context of the user's, which exactly one thread runs, and which outlives the server. To be
-  /// destroyed on that thread, or when it does not run.
-  Server(asio::io_context& context, Options<App> options, Factory factory = default_factory<App>) : group_(context) {
+  /// One shard on a context of the user's, which exactly one thread runs, and which outlives the server. To
+  /// be destroyed on that thread, or when it does not run.
+  Server(asio::io_context& context, Options<App> options, Factory factory = default_factory<App>)
+      : group_(context) {
     set_up(std::move(options), factory);
   }
 
@@ -62,16 +63,16 @@ class Server {
   /// The port listened on. Any thread.
   std::uint16_t port() const { return port_; }
 
-  /// Blocks until stop() was called and all connections have ended; then every thread of the server's has, too.
-  /// Installs no signal handlers. Once. Throws std::logic_error on a context of the user's.
+  /// Blocks until stop() was called and all connections have ended; then every thread of the server's has,
+  /// too. Installs no signal handlers. Once. Throws std::logic_error on a context of the user's.
   void run() { group_.run(); }
 
   /// Begins to serve, on a context of the user's. On its thread, or before it runs.
   void start() { group_.start(); }
 
-  /// Begins to end: /readyz says 503, whoever comes is refused, and each connection is closed with 1001 behind what
-  /// is queued for it; those left after `drain` are cut. The port is closed when all have gone. Any thread, any number
-  /// of times, before run() too; of several deadlines the earliest counts.
+  /// Begins to end: /readyz says 503, whoever comes is refused, and each connection is closed with 1001
+  /// behind what is queued for it; those left after `drain` are cut. The port is closed when all have gone.
+  /// Any thread, any number of times, before run() too; of several deadlines the earliest counts.
   void stop(Duration drain = std::chrono::seconds(10)) {
     state_->http.set_draining();
     group_.stop(drain);

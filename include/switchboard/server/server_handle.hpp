@@ -7,18 +7,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <switchboard/hub/command.hpp>
+#include <switchboard/hub/errc.hpp>
 #include <system_error>
 #include <utility>
 
-#include <switchboard/hub/command.hpp>
-#include <switchboard/hub/errc.hpp>
-
 namespace switchboard::inline v1 {
 
-/// A server as other threads see it: copyable, any thread, never waits for the server, outlives it harmlessly.
+/// A server as other threads see it: copyable, any thread, never waits for the server, outlives it
+/// harmlessly.
 ///
-/// A call returns before it has been carried out; calls of one thread with the same channel or user are carried out
-/// in order. errc::would_block: too many calls wait, nothing was done. errc::stopped: the server has ended.
+/// A call returns before it has been carried out; calls of one thread with the same channel or user are
+/// carried out in order. errc::would_block: too many calls wait, nothing was done. errc::stopped: the server
+/// has ended.
 class ServerHandle {
  public:
   explicit ServerHandle(std::shared_ptr<CommandTarget> target) : target_(std::move(target)) {}
@@ -27,7 +28,8 @@ class ServerHandle {
   std::error_code publish(std::string_view channel, const nlohmann::json& data) const {
     return publish_json(channel, data.dump());
   }
-  /// The same with text that is JSON already, forwarded as it stands. Text that is not is dropped by the shard.
+  /// The same with text that is JSON already, forwarded as it stands. Text that is not is dropped by the
+  /// shard.
   std::error_code publish_json(std::string_view channel, std::string_view json_text) const {
     return post({Command::Kind::publish_json, std::string(channel), std::string(json_text)});
   }
@@ -37,8 +39,8 @@ class ServerHandle {
     const std::string body(reinterpret_cast<const char*>(payload.data()), payload.size());
     return post({Command::Kind::publish_binary, std::string(channel), body, type});
   }
-  /// To every connection and parked session of the user, everywhere. errc::invalid_json unless it is an object
-  /// without "seq".
+  /// To every connection and parked session of the user, everywhere. errc::invalid_json unless it is an
+  /// object without "seq".
   std::error_code send_to_user(std::string_view user, const nlohmann::json& object) const {
     if (!object.is_object() || object.contains("seq")) return make_error_code(errc::invalid_json);
     return post({Command::Kind::send_to_user, std::string(user), object.dump()});

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <memory>
-#include <utility>
-
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/options.hpp>
 #include <switchboard/server/connection_counts.hpp>
 #include <switchboard/server/http_endpoints.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
-/// What all shards of a server share. Set up before they start; each member is safe to use from any thread then.
+/// What all shards of a server share. Set up before they start; each member is safe to use from any thread
+/// then.
 struct ServerState {
   ServerState(const Limits& limits, LogSink sink)
       : counts(limits.max_connections, limits.max_connections_per_address), log(std::move(sink)) {}

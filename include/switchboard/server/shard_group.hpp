@@ -7,16 +7,15 @@
 #include <memory>
 #include <mutex>
 #include <stdexcept>
+#include <switchboard/server/shard_loop.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <switchboard/server/shard_loop.hpp>
-
 namespace switchboard::inline v1 {
 
-/// The shards of a server, each with its thread, or a single one on a context of the user's; started together, and
-/// ended together once all have drained.
+/// The shards of a server, each with its thread, or a single one on a context of the user's; started
+/// together, and ended together once all have drained.
 template <class Loop>
 class ShardGroup {
  public:
@@ -34,14 +33,16 @@ class ShardGroup {
   ~ShardGroup() {
     for (const auto& loop : loops_) loop->finish();
     loops_.clear();
-    own_contexts_.clear();  // with it go the coroutines that are still suspended, and the shards that they kept
+    own_contexts_
+        .clear();  // with it go the coroutines that are still suspended, and the shards that they kept
   }
 
   unsigned size() const { return static_cast<unsigned>(contexts_.size()); }
   asio::io_context& context(unsigned shard) { return *contexts_[shard]; }
   const std::vector<std::shared_ptr<Loop>>& loops() const { return loops_; }
 
-  /// Makes each shard by `make(context, shard, count)` and lets them know each other. Returns where commands go.
+  /// Makes each shard by `make(context, shard, count)` and lets them know each other. Returns where commands
+  /// go.
   template <class Make>
   std::shared_ptr<CommandTarget> make_loops(Make&& make) {
     std::vector<std::weak_ptr<Loop>> all;
@@ -67,8 +68,8 @@ class ShardGroup {
   /// Before start(): what is to be done when all shards have drained, on any of their threads.
   void on_end(std::function<void()> function) { on_end_ = std::move(function); }
 
-  /// Own threads: runs until stop() has been called and all shards have drained. Once; a later call returns at once.
-  /// An exception out of a shard ends all of them and comes out here.
+  /// Own threads: runs until stop() has been called and all shards have drained. Once; a later call returns
+  /// at once. An exception out of a shard ends all of them and comes out here.
   void run() {
     require(!own_contexts_.empty(), "a server on a context of the user's is run by that context");
     start();

@@ -10,9 +10,6 @@
 #include <optional>
 #include <span>
 #include <string_view>
-#include <utility>
-#include <vector>
-
 #include <switchboard/hub/host.hpp>
 #include <switchboard/server/acceptor.hpp>
 #include <switchboard/server/alarm.hpp>
@@ -25,14 +22,18 @@
 #include <switchboard/server/send_batch.hpp>
 #include <switchboard/server/server_state.hpp>
 #include <switchboard/server/socket_table.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
-/// One shard of a server: a hub and the sockets, timers and posted work around it. Models HubHost. It moves bytes
-/// and decides nothing about messages. Used on the thread that runs its context, unless a member says otherwise.
+/// One shard of a server: a hub and the sockets, timers and posted work around it. Models HubHost. It moves
+/// bytes and decides nothing about messages. Used on the thread that runs its context, unless a member says
+/// otherwise.
 ///
-/// A tick is a batch of ready sockets, each read once and handled, and then one gathered write for each connection
-/// with something to say. What is queued outside a batch posts a tick of its own and never waits for an idle loop.
+/// A tick is a batch of ready sockets, each read once and handled, and then one gathered write for each
+/// connection with something to say. What is queued outside a batch posts a tick of its own and never waits
+/// for an idle loop.
 template <class App, template <class, class> class HubTemplate, class ReadinessType = net::Readiness>
 class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate, ReadinessType>> {
  public:
@@ -46,7 +47,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
         readiness_(executor_),
         hub_(*this, options, shard, shard_count) {}
 
-  // -- What the server calls --------------------------------------------------------------------------------------
+  // What the server calls.
 
   HubType& hub() { return hub_; }
   const HubType& hub() const { return hub_; }
@@ -78,8 +79,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     watch();
   }
 
-  /// Refuses new connections and closes the others behind what they have queued; those left at `deadline` are cut.
-  /// `on_drained` is called once, from inside. Again: only an earlier deadline counts.
+  /// Refuses new connections and closes the others behind what they have queued; those left at `deadline` are
+  /// cut. `on_drained` is called once, from inside. Again: only an earlier deadline counts.
   void drain(TimePoint deadline, std::function<void()> on_drained) {
     if (is_finished_) return;
     tick([&] {
@@ -102,9 +103,11 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     acceptor_.close();
     lingering_.close_all();
     sockets_.close_all();
+    // A handler that sleeps is held by the hub and holds the shard: one of them has to let go.
+    if constexpr (requires { hub_.shut_down(); }) hub_.shut_down();
   }
 
-  // -- What the hub calls (HubHost) -------------------------------------------------------------------------------
+  // What the hub calls (HubHost).
 
   void spawn(asio::awaitable<void> work) {
     // The coroutine keeps its shard alive: on a context of the user's it may outlast the server.
@@ -134,8 +137,10 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     net::FileDescriptor socket = sockets_.take(id);
     if (!socket.is_open()) return;
     release(state);
-    if (how == SocketClose::abort) net::close_with_reset(std::move(socket));
-    else if (!state.has_ended) linger(std::move(socket));
+    if (how == SocketClose::abort)
+      net::close_with_reset(std::move(socket));
+    else if (!state.has_ended)
+      linger(std::move(socket));
     a_descriptor_closed_ = true;
     if (depth_ == 0) schedule_tick();
   }
@@ -171,7 +176,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   // A ready token's upper bits say what it names.
   static constexpr net::ReadyToken kind_mask = 3u << 30, linger_kind = 1u << 30, listener_kind = 2u << 30;
 
-  // -- Ticks ------------------------------------------------------------------------------------------------------
+  // Ticks.
 
   template <class Work>
   void tick(Work&& work) {
@@ -200,7 +205,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     });
   }
 
-  // One pass: what is queued meanwhile belongs to the next tick, or one chatty connection could keep the others waiting.
+  // One pass: what is queued meanwhile belongs to the next tick, or one chatty connection could keep the
+  // others waiting.
   void flush_all() {
     flushing_.swap(dirty_);
     for (const TransportId id : flushing_)
@@ -234,16 +240,18 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   void on_ready(const net::ReadyEvent& event) {
     const net::ReadyToken index = event.token & ~kind_mask;
     switch (event.token & kind_mask) {
-      case listener_kind: return accept(index);
+      case listener_kind:
+        return accept(index);
       case linger_kind:
         lingering_.on_ready(index);
         a_descriptor_closed_ = true;
         return;
-      default: return on_socket_ready(TransportId{index}, event);
+      default:
+        return on_socket_ready(TransportId{index}, event);
     }
   }
 
-  // -- Sockets ----------------------------------------------------------------------------------------------------
+  // Sockets.
 
   void on_socket_ready(TransportId id, const net::ReadyEvent& event) {
     SocketState* socket = sockets_.find(id);
@@ -263,9 +271,14 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
         metrics_.bytes_received.add(read.bytes);
         hub_.receive(id, {read_buffer_.get(), read.bytes});
         break;
-      case net::Transfer::Kind::would_block: break;
-      case net::Transfer::Kind::end: on_end(id); break;
-      case net::Transfer::Kind::broken: on_broken(id); break;
+      case net::Transfer::Kind::would_block:
+        break;
+      case net::Transfer::Kind::end:
+        on_end(id);
+        break;
+      case net::Transfer::Kind::broken:
+        on_broken(id);
+        break;
     }
   }
 
@@ -297,15 +310,18 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     hub_.gather(id, batch_);
     const std::size_t gathered = batch_.bytes();
     net::Transfer sent;
-    if (socket->is_broken) sent.bytes = gathered;  // nobody will ever read it
-    else if (gathered > 0) sent = send_to(socket->descriptor, batch_.pieces());
+    if (socket->is_broken)
+      sent.bytes = gathered;  // nobody will ever read it
+    else if (gathered > 0)
+      sent = send_to(socket->descriptor, batch_.pieces());
     if (sent.kind == net::Transfer::Kind::broken) return on_broken(id);
 
     metrics_.bytes_sent.add(sent.bytes);
     const bool has_more = hub_.written(id, sent.bytes) && gathered > 0;
     socket = sockets_.find(id);
     if (!socket) return;
-    // More than one write carries: the next tick goes on. Less than was gathered: the peer must take some first.
+    // More than one write carries: the next tick goes on. Less than was gathered: the peer must take some
+    // first.
     if (has_more && sent.bytes == gathered) mark_output(id, *socket);
     sockets_.report_output_room(id, *socket, has_more && sent.bytes < gathered);
   }
@@ -323,7 +339,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     if (!lingering_.empty() && !linger_alarm_.is_set()) linger_alarm_.set(lingering_.next_deadline());
   }
 
-  // -- New sockets ------------------------------------------------------------------------------------------------
+  // New sockets.
 
   void accept(std::uint32_t index) {
     acceptor_.accept(index, [this](net::FileDescriptor socket, const net::Address& peer, bool is_admin) {
@@ -359,7 +375,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     });
   }
 
-  // -- The rest ---------------------------------------------------------------------------------------------------
+  // The rest.
 
   void run_commands() {
     if (is_finished_) return;
@@ -368,8 +384,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     tick([&] {
       for (Command& command : commands_) hub_.execute(std::move(command));
     });
-    if (has_more)
-      asio::post(executor_, [self = this->shared_from_this()] { self->run_commands(); });
+    if (has_more) asio::post(executor_, [self = this->shared_from_this()] { self->run_commands(); });
   }
 
   void end_lingering() {
@@ -404,7 +419,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   SocketTable<ReadinessType> sockets_{readiness_};
   Acceptor<ReadinessType> acceptor_{readiness_, listener_kind, executor_, [this] {
                                       metrics_.accept_pauses.add();
-                                      log(LogLevel::warning, "out of descriptors or memory: accepting pauses");
+                                      log(LogLevel::warning,
+                                          "out of descriptors or memory: accepting pauses");
                                     }};
   Lingering<ReadinessType> lingering_{readiness_, linger_kind};
   Alarm hub_alarm_{executor_, [this] { tick([this] { hub_.run_timers(); }); }};

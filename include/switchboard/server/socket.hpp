@@ -18,10 +18,9 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <switchboard/protocol/address.hpp>
 #include <system_error>
 #include <utility>
-
-#include <switchboard/protocol/address.hpp>
 
 namespace switchboard::inline v1 {
 namespace net {
@@ -145,8 +144,10 @@ struct NativeAddress {
     return ntohs(reinterpret_cast<const sockaddr_in&>(storage).sin_port);
   }
   void set_port(std::uint16_t port) {
-    if (storage.ss_family == AF_INET6) reinterpret_cast<sockaddr_in6&>(storage).sin6_port = htons(port);
-    else reinterpret_cast<sockaddr_in&>(storage).sin_port = htons(port);
+    if (storage.ss_family == AF_INET6)
+      reinterpret_cast<sockaddr_in6&>(storage).sin6_port = htons(port);
+    else
+      reinterpret_cast<sockaddr_in&>(storage).sin_port = htons(port);
   }
 
   Address to_address() const {

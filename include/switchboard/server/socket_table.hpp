@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstdint>
-#include <system_error>
-#include <utility>
-#include <vector>
-
 #include <switchboard/hub/host.hpp>
 #include <switchboard/protocol/address.hpp>
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
+#include <system_error>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -27,7 +26,8 @@ struct SocketState {
 };
 static_assert(sizeof(SocketState) <= 48, "an idle connection is to cost little");
 
-/// The sockets of one shard, by the small numbers that its hub gives them, and what the readiness set reports of each.
+/// The sockets of one shard, by the small numbers that its hub gives them, and what the readiness set reports
+/// of each.
 template <class ReadinessType>
 class SocketTable {
  public:
@@ -35,8 +35,8 @@ class SocketTable {
   SocketTable(const SocketTable&) = delete;
   ~SocketTable() { close_all(); }
 
-  /// A socket that `name()` will name. The hub may use the name before it has returned it, even close or move the
-  /// socket: it is bound to the first name without a socket that at() is asked for.
+  /// A socket that `name()` will name. The hub may use the name before it has returned it, even close or move
+  /// the socket: it is bound to the first name without a socket that at() is asked for.
   template <class Name>
   void enter(net::FileDescriptor socket, const net::Address& peer, bool is_counted, Name&& name) {
     entering_ = std::move(socket);
@@ -93,7 +93,8 @@ class SocketTable {
               .is_watched = true,
               .is_read_armed = true,
               .wants_input = true};
-    // Where the kernel has no memory to watch it, it is as good as silent: the hub's time for a handshake ends it.
+    // Where the kernel has no memory to watch it, it is as good as silent: the hub's time for a handshake
+    // ends it.
     if (readiness_.add(socket.descriptor, token(id), {.read = true})) socket.is_watched = false;
   }
 

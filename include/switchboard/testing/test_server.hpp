@@ -5,16 +5,15 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <switchboard/server/server.hpp>
 #include <thread>
 #include <utility>
-
-#include <switchboard/server/server.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {
 
-/// The real server, sockets, threads and clock included, on a free port of the loopback interface; it runs in the
-/// background until this object goes. For what TestApp cannot show.
+/// The real server, sockets, threads and clock included, on a free port of the loopback interface; it runs in
+/// the background until this object goes. For what TestApp cannot show.
 template <class App>
 class TestServer {
  public:
@@ -22,7 +21,9 @@ class TestServer {
 
   /// `options.address` and `options.port` are replaced. Throws what Server's constructor does.
   explicit TestServer(Options<App> options = {}, Factory factory = default_factory<App>)
-      : path_(options.path), server_(on_loopback(std::move(options)), std::move(factory)), thread_([this] { run(); }) {}
+      : path_(options.path),
+        server_(on_loopback(std::move(options)), std::move(factory)),
+        thread_([this] { run(); }) {}
 
   /// Cuts whoever is left.
   ~TestServer() {
@@ -35,7 +36,9 @@ class TestServer {
 
   std::uint16_t port() const { return server_.port(); }
   /// `http://127.0.0.1:PORT` and what follows.
-  std::string http_url(std::string_view target = "/") const { return "http://" + host() + std::string(target); }
+  std::string http_url(std::string_view target = "/") const {
+    return "http://" + host() + std::string(target);
+  }
   /// The WebSocket's URL, with a query that is given without its question mark.
   std::string url(std::string_view query = {}) const {
     return "ws://" + host() + path_ + (query.empty() ? "" : "?" + std::string(query));
