@@ -29,6 +29,7 @@ struct TestSocket {
   net::Address peer = net::Address::v4(127, 0, 0, 1);
   std::string to_server;
   bool client_has_closed = false;
+  bool was_end_told = false;                       ///< the server knows of that
   bool is_reading = true;                          ///< false: the client takes nothing, the server's writes block
   std::size_t window = ~std::size_t{0};            ///< bytes that the client still takes before it stops reading
   bool wants_input = true;                         ///< false: the server reads nothing
@@ -157,7 +158,7 @@ class TestHost {
       hub_->receive(id, bytes);
       return true;
     }
-    if (!socket->client_has_closed) return false;
+    if (!socket->client_has_closed || std::exchange(socket->was_end_told, true)) return false;
     hub_->receive_eof(id);
     return true;
   }
