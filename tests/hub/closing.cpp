@@ -115,7 +115,7 @@ TEST_CASE("after our Close frame the peer's is awaited, for 5 seconds") {
     hall.app.advance(5s - 1ns);
     REQUIRE_FALSE(ws.socket->closed);
     hall.app.advance(1ns);
-    REQUIRE(ws.socket->closed == sb::SocketClose::abort);
+    REQUIRE(ws.socket->closed == sb::SocketClose::graceful);
   }
   SECTION("nonsense comes") {
     ws.send(hall, "\xff\xff\xff\xff");
@@ -206,6 +206,48 @@ TEST_CASE("a peer that does not take what a drain has left is reset after 5 seco
   hall.app.advance(1ns);
   REQUIRE(ws.was_reset());
   REQUIRE(hall.app.hub(0).is_drained());
+}
+
+TEST_CASE("who still takes what was queued before the close is given more time, and is reset once it stops") {
+  Hall<> hall;
+  Bare ws(hall);
+  ws.socket->window = 0;
+  for (int i = 0; i < 100; ++i) hall.world.send["ann"]({{"number", i}, {"text", std::string(1000, 'x')}});
+  hall.app.hub().drain();
+  const auto take = [&](std::size_t bytes) {
+    ws.socket->window += bytes;
+    hall.app.run();
+  };
+  SECTION("it takes all of it, in the end") {
+    for (int i = 0; i < 7; ++i) {
+      hall.app.advance(4s);
+      REQUIRE_FALSE(ws.socket->closed);
+      take(15'000);
+    }
+    REQUIRE(ws.got.find(R"("number":99)") != std::string::npos);
+    REQUIRE(ws.got.ends_with(close_frame(1001, "the server is stopping")));
+    hall.app.advance(10s);
+    REQUIRE(ws.socket->closed == sb::SocketClose::graceful);
+  }
+  SECTION("it stops") {
+    for (int i = 0; i < 2; ++i) {
+      hall.app.advance(4s);
+      take(15'000);
+    }
+    hall.app.advance(7s - 1ns);  // looked at after 5, 10 and 15 s: nothing since the second
+    REQUIRE_FALSE(ws.socket->closed);
+    hall.app.advance(1ns);
+    REQUIRE(ws.socket->closed == sb::SocketClose::abort);
+  }
+  SECTION("it takes next to nothing, for ever") {
+    for (int i = 0; i < 12; ++i) {
+      REQUIRE_FALSE(ws.socket->closed);
+      take(1024);
+      hall.app.advance(5s);
+    }
+    REQUIRE(ws.socket->closed == sb::SocketClose::abort);
+  }
+  REQUIRE(hall.app.hub().is_drained());
 }
 
 TEST_CASE("abort_all resets every socket at once") {

@@ -51,7 +51,8 @@ struct Handoff {
 /// soon, on the executor. `output_ready` is called at most once until gather and written have emptied the queue;
 /// the host flushes once a tick. `flush` asks for it now. `serve_http` answers what is not for the WebSocket path, and
 /// on the admin port everything; nothing is a 404. `wake_at` replaces the time asked for before.
-/// After close_socket and move_socket the id is free for the next `open`.
+/// After close_socket and move_socket the id is free for the next `open`. A host that knows how many of the bytes it
+/// took are still on their way to the peer may say so with `unsent_bytes(id)`.
 template <class H, class App>
 concept HubHost = requires(H& host, TransportId id, std::span<std::byte> bytes, TimePoint time) {
   host.spawn(std::declval<asio::awaitable<void>>());

@@ -138,6 +138,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   static constexpr std::uint32_t none = SlotTable<int>::none;
   static constexpr bool is_raw = AppTraits<App>::is_raw;
   static constexpr Duration close_timeout = std::chrono::seconds(5);
+  static constexpr std::uint8_t max_close_extensions = 11;
   static constexpr std::size_t max_held_bytes = std::size_t{64} << 10;
   static constexpr std::size_t max_publishes_pending = 64;
 
@@ -201,6 +202,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   void keep_output(Transport& transport, bool all);
   void begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush, Phase phase);
   void close_client(ConnectionId id, CloseCode code, std::string_view reason, bool flush, PresenceMode mode, Fate fate);
+  std::uint16_t unsent_kilobytes(const Transport& transport) const;
+  void start_close_timer(Transport& transport);
+  void end_close(std::uint32_t slot);
   void release_socket(std::uint32_t slot, SocketClose how);
 
   // hub_requests

@@ -104,7 +104,7 @@ void Hub<App, Host>::fire(Timer& timer) {
     case TimerKind::transport: {
       const Phase phase = transports_[timer.owner].phase;
       if (phase == Phase::open) return beat(timer.owner);
-      if (phase != Phase::request) return release_socket(timer.owner, SocketClose::abort);
+      if (phase != Phase::request) return end_close(timer.owner);
       return refuse(use_of(timer.owner), refusals::handshake_timeout());
     }
     case TimerKind::session:

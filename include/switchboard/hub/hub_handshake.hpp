@@ -304,8 +304,7 @@ void Hub<App, Host>::respond(TransportUse use, std::string response) {
   transport->phase = Phase::finishing;
   transport->queue.push(EncodedMessage::raw(response));
   if (std::exchange(transport->is_paused, false)) host_.want_input(TransportId{use.slot}, true);
-  wheel_.schedule(*transport, host_.now() + close_timeout);
-  schedule_wake_up();
+  start_close_timer(*transport);
   announce(*transport);
 }
 

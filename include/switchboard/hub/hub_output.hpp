@@ -266,8 +266,7 @@ void Hub<App, Host>::begin_close(Transport& transport, CloseCode code, std::stri
   transport.phase = phase;
   transport.queue.push(EncodedMessage::frame(Opcode::close, close_payload(code, reason)));
   if (std::exchange(transport.is_paused, false)) host_.want_input(TransportId{transport.owner}, true);
-  wheel_.schedule(transport, host_.now() + close_timeout);
-  schedule_wake_up();
+  start_close_timer(transport);
   announce(transport);
 }
 
@@ -279,6 +278,35 @@ void Hub<App, Host>::close_client(ConnectionId id, CloseCode code, std::string_v
   if (client == nullptr) return;
   if (client->is_attached()) begin_close(transports_[client->transport], code, reason, flush, Phase::closing);
   lose_socket(id, mode, fate, {code, std::string(reason), false});
+}
+
+/// What the peer has yet to take, from our queue and, where the host knows that, on its way. Rounded up.
+template <class App, class Host>
+std::uint16_t Hub<App, Host>::unsent_kilobytes(const Transport& transport) const {
+  std::size_t bytes = queued_bytes(transport);
+  bytes -= std::min(bytes, transport.written_of_first);
+  if constexpr (requires { host_.unsent_bytes(TransportId{}); }) bytes += host_.unsent_bytes(TransportId{transport.owner});
+  return static_cast<std::uint16_t>(std::min<std::size_t>((bytes + 1023) / 1024, 0xffff));
+}
+
+template <class App, class Host>
+void Hub<App, Host>::start_close_timer(Transport& transport) {
+  transport.unsent_kilobytes = unsent_kilobytes(transport);
+  wheel_.schedule(transport, host_.now() + close_timeout);
+  schedule_wake_up();
+}
+
+/// The time to close is over. One who still takes what is queued, if slowly, is given more of it, within reason; one
+/// who has taken it all gets no reset, which could destroy what its system has not handed on yet.
+template <class App, class Host>
+void Hub<App, Host>::end_close(std::uint32_t slot) {
+  Transport& transport = transports_[slot];
+  const std::uint16_t unsent = unsent_kilobytes(transport);
+  if (unsent == 0 && transport.queue.empty()) return release_socket(slot, SocketClose::graceful);
+  if (unsent >= transport.unsent_kilobytes || transport.close_extensions == max_close_extensions)
+    return release_socket(slot, SocketClose::abort);
+  ++transport.close_extensions;
+  start_close_timer(transport);
 }
 
 template <class App, class Host>

@@ -157,6 +157,10 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     });
   }
 
+  std::size_t unsent_bytes(TransportId id) {
+    const SocketState* socket = sockets_.find(id);
+    return socket ? net::unsent_bytes(socket->descriptor) : 0;
+  }
   void wake_at(TimePoint time) { hub_alarm_.set(time); }
   void random_bytes(std::span<std::byte> bytes) { fill_with_random_bytes(bytes); }
   /// Within a tick, the time at which it began.
