@@ -104,6 +104,19 @@ def headers_alone(options):
     print(f"{len(headers)} headers")
 
 
+def requirements(options):
+    """What the library cannot do without, it asks for in one sentence."""
+    for flag in ("-fno-exceptions", "-fno-rtti"):
+        try:
+            run(options.compiler, "-std=c++20", flag, *options.flags, f"-I{INCLUDE}", "-fsyntax-only", "-x", "c++",
+                "-include", "switchboard/hub/fwd.hpp", os.devnull, cwd=options.temporary)
+        except Failed as error:
+            if "switchboard needs exceptions and RTTI" not in str(error):
+                raise
+        else:
+            raise Failed(f"compiles with {flag}")
+
+
 def layers(options):
     """A header includes its own layer and those before it, and says so with angle brackets."""
     failures = []
