@@ -294,6 +294,15 @@ def names_and_lists_in_headers_are_taken_in_any_case(place):
 
 
 @scenario()
+def the_target_may_be_absolute(place):
+    stream = Stream(place.port)
+    stream.send(request_bytes(target=f"http://127.0.0.1:{place.port}/ws?token=tok-5eecde", Origin=f"http://127.0.0.1:{place.port}"))
+    equal(read_response(stream).status, 101)
+    stream.close()
+    refused(place, 404, target=f"http://127.0.0.1:{place.port}/nothing?token=tok-5eecde")
+
+
+@scenario()
 def nothing_that_was_not_asked_for_is_chosen(place):
     with place.chat(headers=("Sec-WebSocket-Protocol: a, b", "Sec-WebSocket-Extensions: permessage-deflate")) as client:
         for name in ("sec-websocket-protocol", "sec-websocket-extensions"):

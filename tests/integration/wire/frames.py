@@ -280,7 +280,7 @@ def a_sender_who_does_not_read_waits_instead_of_being_closed(place):
         for number in range(sent):
             check(client.receive() == message, f"message {number} came otherwise")
         client.send(pending or frame)
-        check(client.receive() == message, "the last one")
+        check(client.receive() == message, "the last one came otherwise")
 
 
 @on_both()

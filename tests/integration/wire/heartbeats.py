@@ -56,7 +56,6 @@ def first_pings_are_spread_over_the_interval(place):
 @scenario(flags=BEATS, cases={"plain": None, "stateful": 0})
 def silence_is_closed_with_4002_at_the_timeout(place, last_seq):
     client = place.chat(last_seq=last_seq)
-    client.answers_pings = False
     client.send_text({"action": "subscribe", "channel": "c"})
     sent = time.monotonic()
     client.expect({"status": "subscribed", "channel": "c"})
@@ -83,18 +82,18 @@ def the_timeout_does_not_wait_for_a_ping(place):
 def who_was_closed_with_4002_counts_as_cut(place):
     room = place.room()
     watcher = place.chat("watcher").subscribe(room, presence=True)
+    watcher.answers_pings = True
     silent = place.chat("silent").subscribe(room)
     watcher.expect_presence_change("join", room, silent.user)
     closed_at = []
 
     def keep_silent():
-        silent.answers_pings = False
         silent.until_close()
         closed_at.append(time.monotonic())
 
     thread = threading.Thread(target=keep_silent)
     thread.start()
-    watcher.expect_presence_change("leave", room, silent.user)  # answers its own pings meanwhile
+    watcher.expect_presence_change("leave", room, silent.user)
     left_at = time.monotonic()
     thread.join()
     check(left_at - closed_at[0] > 0.7, f"it left {left_at - closed_at[0]:.2f} s after the close, without its grace time")
@@ -107,7 +106,6 @@ def who_was_closed_with_4002_counts_as_cut(place):
 })
 def any_traffic_keeps_a_connection_alive(place, frames):
     with place.chat() as client:
-        client.answers_pings = False
         for _ in range(8):  # twice the timeout
             next_ping(client)
             client.send(*frames)
@@ -119,7 +117,6 @@ def any_traffic_keeps_a_connection_alive(place, frames):
 @scenario(flags=BEATS)
 def a_message_that_is_still_coming_keeps_a_connection_alive(place):
     with place.chat() as client:
-        client.answers_pings = False
         message = text_frame({"action": "unsubscribe", "channel": "c", "pad": "x" * 8})
         for index in range(8):
             next_ping(client)
@@ -132,7 +129,6 @@ def a_message_that_is_still_coming_keeps_a_connection_alive(place):
 def reading_alone_keeps_nobody_alive(place):
     room = place.room()
     reader = place.chat().subscribe(room)
-    reader.answers_pings = False
     done, began = threading.Event(), time.monotonic()
 
     def publish():
@@ -162,7 +158,6 @@ def whose_input_is_not_read_is_not_called_silent(place):
     with place.chat(receive_buffer=4096) as client:
         request = text_frame({"action": "unsubscribe", "channel": "c" * 200})
         connection, sent, rest = client.stream.socket, 0, b""
-        client.answers_pings = False  # a pong would wait behind the requests that the server does not read
         connection.setblocking(False)
         while rest or select.select([], [connection], [], 0.3)[1]:  # until the server takes no more
             check(sent < 200_000, "40 MB were taken, and no answer read")

@@ -175,6 +175,32 @@ def with_a_close_frame_there_is_no_grace(place):
     watcher.nothing_more()
 
 
+@scenario(flags=["--presence-grace-ms", "700"])
+def a_cut_connection_counts_for_its_grace_time_beside_others(place):
+    room = place.room()
+    watcher = place.chat("watcher").subscribe(room, presence=True)
+    cut = place.chat("ann").subscribe(room)
+    watcher.expect_presence_change("join", room, cut.user)
+    other = place.chat(cut.user).subscribe(room)
+    began = time.monotonic()
+    cut.cut()
+    other.close()
+    watcher.expect_presence_change("leave", room, cut.user)
+    check(time.monotonic() - began > 0.69, "the grace time was cut short")
+    # And no longer than that: when it is over, the last to close leaves at once.
+    first, clock = place.stateful("bob").subscribe(room), place.chat("clock").subscribe(room)
+    last = place.stateful(first.user).subscribe(room)
+    for client in (first, clock):
+        watcher.expect_presence_change("join", room, client.user)
+    first.cut()
+    clock.cut()
+    watcher.expect_presence_change("leave", room, clock.user)
+    began = time.monotonic()
+    last.close()
+    watcher.expect_presence_change("leave", room, first.user)
+    check(time.monotonic() - began < 0.6, "a closed connection was given grace")
+
+
 @scenario(flags=["--presence-grace-ms", "0"])
 def without_grace_a_cut_is_told_at_once(place):
     room = place.room()

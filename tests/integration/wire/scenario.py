@@ -102,6 +102,7 @@ class Place:
         said += self.written_errors()
         for secret in self.observed.secrets:
             check(secret.encode() not in said, "a token or session id is in /metrics or on stderr")
+        equal(self.written_errors(), b"", "on stderr")  # where a sanitizer would say its part, too
 
     def close(self):
         self.server.kill()
