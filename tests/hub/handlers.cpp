@@ -46,6 +46,11 @@ struct SlowApp {
     log.push_back("open");
   }
   asio::awaitable<void> on_message(Handle connection, Json message) {
+    const std::shared_ptr<void> leaving(nullptr, [this](void*) { if (at_exit) at_exit(); });
+    if (message.contains("real")) {
+      asio::steady_timer timer(shard->executor(), 1h);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
     co_await connection.sleep_for(std::chrono::seconds(message.value("sleep", 0)));
     if (message.contains("throw")) throw std::runtime_error("that broke");
     log.push_back("message " + message.value("say", "") + (connection.is_open() ? "" : " to nobody"));
@@ -80,6 +85,7 @@ struct SlowApp {
   std::optional<Handle> clock;  // the first connection; open throughout a test
   std::vector<std::string> log;
   switchboard::Duration open_delay{};
+  std::function<void()> at_exit;  // whenever an on_message ends, be it unfinished
 };
 
 struct SlowBench : Bench<SlowApp> {
@@ -298,11 +304,32 @@ TEST_CASE("a session's handler goes on while its client is away, and new request
   CHECK(back.is_idle());
 }
 
-TEST_CASE("an app may go while handlers are suspended") {
+TEST_CASE("an app may go while handlers are suspended: they are let go while it is still there") {
   auto bench = std::make_unique<SlowBench>();
-  auto ws = bench->connect("ann");
-  ws.send_text(R"({"sleep":10,"say":"never"})");
+  auto log = std::make_shared<Log>();
+  bench->app.at_exit = [log, app = &bench->app] { log->push_back("let go by " + std::to_string(app->shard->index())); };
+  auto sleeping = bench->connect("ann"), waiting = bench->connect("bob"), asking = bench->connect("cid");
+  sleeping.send_text(R"({"sleep":10,"say":"never"})");
+  waiting.send_text(R"({"real":true,"say":"never"})");
   bench->test.run();
-  CHECK(bench->test.host().running_handlers() == 1);
+  CHECK(bench->test.host().running_handlers() == 2);
   CHECK(bench->test.hub().sleeping_handlers() == 1);
+  bench.reset();
+  CHECK(*log == Log{"let go by 0", "let go by 0"});
+}
+
+TEST_CASE("once a hub is shut down, what its App still calls reaches nobody and harms nobody") {
+  SlowBench bench;
+  auto ws = bench.connect("ann", {});
+  auto handle = *bench.app.clock;
+  bench.test.hub().shut_down();
+  CHECK(handle.send_json({{"a", 1}}) == handle.is_open());
+  CHECK_FALSE(handle.is_attached());
+  handle.subscribe("c");
+  CHECK_FALSE(handle.shard().publish("c", 1));
+  CHECK_FALSE(handle.shard().send_to_user("ann", {{"a", 1}}));
+  handle.unsubscribe("c");
+  handle.shard().disconnect_user("ann");
+  CHECK_FALSE(handle.close(CloseCode::normal));
+  CHECK(bench.test.metrics().connections.value() == 0);
 }

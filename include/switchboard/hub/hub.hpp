@@ -105,6 +105,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   bool is_drained() const { return transports_.size() == 0; }
   /// Resets every socket.
   void abort_all();
+  /// The end, which the host calls while its executor still takes work: sockets are forgotten, the broker is left, and
+  /// handlers that are suspended here are let go without being resumed. What an App still calls then reaches nobody.
+  void shut_down();
   /// Nothing is left of any client: no socket, session, user, channel or presence.
   bool holds_nothing() const {
     return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() && users_.size() == 0 &&
@@ -141,6 +144,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   static constexpr std::uint8_t max_close_extensions = 11;
   static constexpr std::size_t max_held_bytes = std::size_t{64} << 10;
   static constexpr std::size_t max_publishes_pending = 64;
+  static constexpr std::size_t max_queued_frames = 4096;  // a flood of empty pings weighs little by its bytes
 
   /// A request being carried out: who is to be answered, and with which "id" (as written; empty: none).
   struct Pending {
@@ -334,6 +338,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   const DecoderLimits decoder_limits_;
   std::uint64_t origin_ = 0;
   bool is_draining_ = false;
+  bool is_shut_down_ = false;
   HubMetrics metrics_;
   TimerWheel wheel_;
   std::optional<TimePoint> wake_at_;
@@ -352,7 +357,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::list<DelayedCall> calls_;
   BinaryHandlers<App> binary_handlers_;
   std::unique_ptr<App> app_;
-  std::optional<BrokerPortType> port_;             // detaches before all that its callbacks touch
+  std::optional<BrokerPortType> port_;             // none once shut down; detaches before all that its callbacks touch
 };
 
 }  // namespace switchboard::inline v1

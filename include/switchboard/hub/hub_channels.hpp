@@ -43,6 +43,7 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
 /// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere arrives here.
 template <class App, class Host>
 void Hub<App, Host>::link_channel(const std::string& channel, std::function<void(std::error_code)> then) {
+  if (is_shut_down_) return then(errc::stopped);
   ChannelLinks::Link* const link = links_.open(channel).first;
   if (link->is_confirmed) return then({});
   link->waiting.push_back(std::move(then));
@@ -58,7 +59,7 @@ void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
   const ChannelLinks::Link* link = links_.find(channel);
   if (link == nullptr || !link->waiting.empty() || subscribers_.has_subscribers(channel)) return;
   const std::string name(channel);  // the view may point into what is erased
-  port_->unsubscribe(name);
+  if (!is_shut_down_) port_->unsubscribe(name);
   links_.erase(name);
 }
 
@@ -69,6 +70,7 @@ void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message&
 
 template <class App, class Host>
 bool Hub<App, Host>::has_peers() const {
+  if (is_shut_down_) return false;
   if constexpr (requires { { port_->has_peers() } -> std::same_as<bool>; }) return port_->has_peers();
   else return true;
 }

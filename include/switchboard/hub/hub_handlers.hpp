@@ -153,6 +153,7 @@ void Hub<App, Host>::schedule_beat(Transport& transport) {
 
 template <class App, class Host>
 void Hub<App, Host>::call_after(Duration delay, std::function<void()> function) {
+  if (is_shut_down_) return;  // dropped: the coroutine that sleeps ends here
   calls_.emplace_back(static_cast<std::uint8_t>(TimerKind::call));
   DelayedCall& call = calls_.back();
   call.position = std::prev(calls_.end());

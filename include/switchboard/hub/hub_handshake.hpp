@@ -331,4 +331,22 @@ void Hub<App, Host>::abort_all() {
   }
 }
 
+template <class App, class Host>
+void Hub<App, Host>::shut_down() {
+  is_draining_ = is_shut_down_ = true;
+  for (std::uint32_t slot = 0; slot < transports_.slot_count(); ++slot) {
+    if (!transports_.is_in_use(slot)) continue;
+    if (transports_[slot].client != none) {
+      ClientType& client = clients_[transports_[slot].client];
+      client.transport = none;
+      client.has_ended = !client.session;  // without on_close: the App may be on its way out already
+      metrics_.connections.subtract();
+      if (client.session) metrics_.sessions_attached.subtract();
+    }
+    transports_.erase(slot);
+  }
+  port_.reset();
+  calls_.clear();
+}
+
 }  // namespace switchboard::inline v1

@@ -63,7 +63,7 @@ template <class App, class Host>
 void Hub<App, Host>::settle_presence(PresenceRoster::Effect effect, const std::string& channel, const std::string& user,
                                      const std::string& info) {
   if constexpr (keeps_presence()) {
-    if (effect == PresenceRoster::Effect::nothing) return;
+    if (effect == PresenceRoster::Effect::nothing || is_shut_down_) return;
     const bool joined = effect == PresenceRoster::Effect::entered;
     const auto changed = [this, joined, channel, user, info](std::error_code error, PresenceChange change) {
       if (!error && change.changed) tell_presence(joined, channel, user, info, change.version);
@@ -113,6 +113,7 @@ template <class App, class Host>
 asio::awaitable<Presence> Hub<App, Host>::presence(std::string_view channel) {
   if constexpr (keeps_presence()) {
     return detail::await_callback<Presence>([this, name = std::string(channel)](std::function<void(Presence)> done) {
+      if (is_shut_down_) return done({errc::stopped, {}});
       port_->query(name, [done = std::move(done)](std::error_code error, std::vector<PresenceEntry> users) {
         done({error, std::move(users)});
       });

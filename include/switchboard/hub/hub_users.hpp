@@ -36,7 +36,7 @@ void Hub<App, Host>::confirm_user(const std::string& user, std::uint64_t number)
 
 template <class App, class Host>
 void Hub<App, Host>::unlink_user_if_unused(const std::string& user) {
-  if (user.empty() || users_.find(user) != none || linking_users_.contains(user)) return;
+  if (is_shut_down_ || user.empty() || users_.find(user) != none || linking_users_.contains(user)) return;
   port_->unsubscribe(user_channel(user));
 }
 

@@ -72,7 +72,7 @@ class TestApp {
   }
   ~TestApp() {
     commands_->app = nullptr;
-    context_.stop();
+    for (const auto& hub : hubs_) hub->shut_down();
   }
   TestApp(const TestApp&) = delete;
   TestApp& operator=(const TestApp&) = delete;
@@ -160,7 +160,7 @@ class TestApp {
   std::shared_ptr<Commands> commands_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<HubType>> hubs_;
-  asio::io_context context_;  // first to go: coroutines that are still suspended refer to the rest
+  asio::io_context context_;  // first to go, once the hubs are shut down: coroutines still suspended refer to the rest
 };
 
 }  // namespace testing
