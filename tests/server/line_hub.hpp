@@ -19,7 +19,7 @@ namespace sb = switchboard;
 struct Journal {
   std::atomic<int> opened{0}, adopted{0}, refused{0}, admin{0}, ended{0}, open{0}, commands{0},
       largest_batch{0};
-  std::atomic<bool> draining{false};
+  std::atomic<int> draining{0};  // hubs that drain
   void record(std::string text) {
     const std::lock_guard lock(mutex);
     executed.push_back(std::move(text));
@@ -127,7 +127,7 @@ class LineHub {
 
   void drain() {
     is_draining_ = true;
-    journal_->draining = true;
+    ++journal_->draining;
     for (std::uint32_t i = 0; i < connections_.size(); ++i)
       if (connections_[i].is_open && !connections_[i].stays) {
         say(sb::TransportId{i}, "bye\n");

@@ -35,11 +35,25 @@ TEST_CASE("whoever comes while the server drains is heard, and refused by the hu
   Client staying(server.port());
   staying.send("stay\n").read_line();
   server.group().stop(30s);
-  CHECK(eventually([&] { return server.journal().draining.load(); }));
+  CHECK(eventually([&] { return server.journal().draining == 1; }));
   CHECK(Client(server.port()).send("hello\n").read_line() == "full");
   staying.close();
   CHECK(server.has_ended_within(10s));
   CHECK_THROWS(Client(server.port()));
+}
+
+TEST_CASE("a socket that moves to a shard that drains is closed, and its place is free") {
+  LineServer<> server({.shards = 2, .limits = {.max_connections = 1}});
+  Client client(server.port());
+  client.send("shard\n");
+  const std::string there = client.read_line() == "0" ? "1" : "0";
+  client.send("stay\n").read_line();
+  server.group().stop(30s);
+  CHECK(eventually([&] { return server.journal().draining == 2; }));
+  client.send("move " + there + "\n");
+  CHECK(client.read_to_end().empty());
+  CHECK(server.journal().adopted == 0);
+  CHECK(server.has_ended_within(10s));
 }
 
 TEST_CASE("whoever is left when the time is up is cut") {
@@ -67,7 +81,7 @@ TEST_CASE("what was queued before a stop is delivered, however slowly it is read
   client.send("send 20000000\n");
   CHECK(client.read(1) == "x");
   server.group().stop(30s);
-  CHECK(eventually([&] { return server.journal().draining.load(); }));
+  CHECK(eventually([&] { return server.journal().draining == 1; }));
   CHECK(client.read_to_end() == std::string(19'999'999, 'x') + "bye\n");
   client.close();
   CHECK(server.has_ended_within(10s));

@@ -177,7 +177,7 @@ SHELL_TEST("input that the hub does not want waits in the kernel") {
 TEST_CASE("a reset is noticed while the hub wants no input, and costs no spinning") {
   LineServer<> server;
   Client client(server.port());
-  pause(server, client, 10'000);
+  pause(server, client, 60'000);  // longer than the test waits
   client.reset();
   CHECK(eventually([&] { return server.journal().open == 0; }));
 }
@@ -190,7 +190,7 @@ SHELL_TEST("a connection whose input waits does not keep the loop busy") {
   const std::clock_t before = std::clock();
   CHECK(client.read_line() == "awake");
   const double busy = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
-  CHECK(busy < 0.2);  // of 0.4 s
+  CHECK(busy < 0.05);  // of 0.4 s
 }
 
 SHELL_TEST("a name that the hub has freed is used again, for another socket") {
@@ -357,7 +357,7 @@ SHELL_TEST("accepting pauses when descriptors run out, and resumes when they are
   }
   const double busy = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began;
-  CHECK(busy < passed.count() / 2);
+  CHECK(busy < passed.count() / 5);
   CHECK(server.log_lines().size() == server.loop().socket_metrics().accept_pauses.value());
 }
 
