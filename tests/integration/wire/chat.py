@@ -4,7 +4,7 @@ import json
 import struct
 import urllib.parse
 
-from .websocket import SECONDS, WebSocket, check, compact, equal
+from .websocket import WebSocket, check, compact, equal
 
 ABSENT = object()
 WELCOME_KEYS = ["type", "session", "seq", "recovered", "replayed", "missed", "heartbeat"]

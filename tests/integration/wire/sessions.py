@@ -5,7 +5,7 @@ import struct
 import time
 
 from .binary import image
-from .chat import Chat, numbered, target
+from .chat import Chat, target
 from .scenario import scenario
 from .websocket import Closed, check, compact, equal, text_frame, wait_until
 
@@ -58,12 +58,12 @@ def no_last_seq_is_plain_and_session_ignored(place):
 def last_seq_0_without_a_session_begins_one(place):
     client = place.echo(target=target(place.user(), 0))
     text = client.receive_text()
-    session = numbered_welcome(text)
+    session = session_in(text)
     equal(text, compact({"type": "welcome", "session": session, "seq": 0, "recovered": False, "replayed": 0, "missed": 0,
                          "heartbeat": {"interval_ms": 30000, "timeout_ms": 60000}}))
 
 
-def numbered_welcome(text):
+def session_in(text):
     return text.split('"session":"')[1].split('"')[0]
 
 
