@@ -4,7 +4,7 @@ import os
 import struct
 
 from .scenario import scenario
-from .websocket import BINARY, CONTINUATION, check, compact, equal, frame_bytes
+from .websocket import BINARY, CONTINUATION, compact, equal, frame_bytes
 
 MIB = 1 << 20
 
