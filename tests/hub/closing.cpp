@@ -135,16 +135,19 @@ TEST_CASE("a Close frame among input that waited is found") {
   Bare ws(hall);
   ws.send(hall, encode(ClientFrame{.payload = R"({"action":"subscribe","channel":"c"})"}));
   ws.socket->is_reading = false;
-  hall.app.shard().publish("c", std::string(600, 'x'));
-  // One read; what is behind the first of it must wait, since too much is queued already.
+  hall.app.shard().publish("c", std::string(430, 'x'));
+  hall.app.run();
+  // Two frames in one read that started while there was room; the second must wait, since too much is queued by then.
   const std::string request = encode(ClientFrame{.payload = R"({"id":1})"});
-  ws.send(hall, request + request + request.substr(0, 5));
-  ws.send(hall, "");
+  const std::string publish = encode(ClientFrame{.payload = R"({"action":"publish","channel":"c","data":1})"});
+  ws.send(hall, publish + request + sb::testing::encode_close(CloseCode::going_away));
+  REQUIRE(hall.metric(&sb::HubMetrics::messages_received) == 2);
+  REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
   hall.app.shard().publish("c", std::string(600, 'y'));  // and now it is too slow
   hall.app.run();
   REQUIRE(hall.metric(&sb::HubMetrics::slow_closed) == 1);
   ws.socket->is_reading = true;
-  ws.send(hall, request.substr(5) + sb::testing::encode_close(CloseCode::going_away));
+  hall.app.run();
   REQUIRE(ws.got.ends_with(close_frame(1013, "too slow")));
   REQUIRE(ws.socket->closed == sb::SocketClose::graceful);
 }

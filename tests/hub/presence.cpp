@@ -280,6 +280,17 @@ TEST_CASE("anonymous users are not listed, and come and go unnoticed") {
   REQUIRE(hall.told().empty());
 }
 
+TEST_CASE("a notice that an older one overtakes is not undone by it") {
+  Watched hall(3);
+  auto on_two = hall.connect("ann:two", plain_on(2)), on_one = hall.connect("ann:one", plain_on(1));
+  // Three changes in a row; the first shard hears of the last of them first.
+  REQUIRE(hall.world.in_room["ann:two"](true));
+  REQUIRE(hall.world.in_room["ann:two"](false));
+  REQUIRE(hall.world.in_room["ann:one"](true));
+  REQUIRE(hall.told() == "+ann");
+  REQUIRE(hall.users() == Names{"ann", "wat"});
+}
+
 TEST_CASE("whatever comes and goes at once, what was told ends as what is listed") {
   const unsigned shards = GENERATE(1u, 2u, 3u);
   for (unsigned seed = 0; seed < 60; ++seed) {

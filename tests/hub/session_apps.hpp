@@ -36,6 +36,7 @@ struct World {
   std::map<std::string, std::function<bool(std::uint32_t, std::string_view)>> send_binary;
   std::map<std::string, std::function<bool(sb::CloseCode)>> close;
   std::map<std::string, std::function<int()>> count;  ///< adds one to the session's State
+  std::map<std::string, std::function<bool(bool)>> in_room;  ///< by token: (un)subscribes, without a request
 
   std::vector<std::string> take_journal() { return std::exchange(journal, {}); }
 };
@@ -79,6 +80,9 @@ struct Room {
       return connection.send_binary(type, std::as_bytes(std::span(bytes)));
     };
     world->close[user] = [connection](sb::CloseCode code) mutable { return connection.close(code, "asked for"); };
+    world->in_room[connection.user().token] = [connection](bool enters) mutable {
+      return enters ? connection.subscribe("room") : connection.unsubscribe("room");
+    };
     world->count[user] = [connection]() mutable { return ++connection.state().count; };
   }
   void on_suspend(Connection connection) { note("suspend", connection); }
