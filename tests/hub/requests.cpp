@@ -50,6 +50,7 @@ TEST_CASE("an id is repeated as it was written by every kind of answer") {
     CHECK(ask(ws, with_id(R"("action":"unsubscribe","channel":"c")")) == R"({"status":"unsubscribed","channel":"c")" + end);
     CHECK(ask(ws, with_id(R"("action":"publish","channel":"c","data":0)")) == R"({"status":"published","channel":"c")" + end);
     CHECK(ask(ws, with_id(R"("action":"subscribe")")).ends_with(end));  // an error
+    CHECK(ask(ws, with_id(R"("action":"what the App knows")")) == R"({"status":"seen")" + end);
   }
 }
 
@@ -191,6 +192,7 @@ TEST_CASE("a client's JSON ping is answered, its pong is not") {
   auto ws = bench.connect("ann");
   CHECK(ask(ws, R"({"type":"ping"})") == R"({"type":"pong"})");
   CHECK(ask(ws, R"( { "type" : "ping" } )") == R"({"type":"pong"})");
+  CHECK(ask(ws, R"({"type":"p\u0069ng","padding":")" + std::string(1000, '-') + "\"}") == R"({"type":"pong"})");
   ws.send_text(R"({"type":"pong"})");
   CHECK(ws.is_idle());
   ws.send_frame({.opcode = switchboard::Opcode::ping, .payload = "beat"});

@@ -67,14 +67,19 @@ class Connection {
   /// Answers a request: `body` with the request's "id", if it has one. Not numbered, never replayed.
   bool answer(const Json& request, Json body) {
     if (!body.is_object()) throw std::invalid_argument("switchboard: an answer is a JSON object");
-    if (const Json* id = request_id(request)) body["id"] = *id;
-    return shard_->send_answer(id_, body.dump());
+    const Json* id = request_id(request);
+    if (id == nullptr) return shard_->send_answer(id_, body.dump());
+    body.erase("id");
+    std::string text = body.dump();
+    text.pop_back();
+    text += (body.empty() ? "" : ",") + ("\"id\":" + shard_->written_id(id_, id->dump())) + "}";
+    return shard_->send_answer(id_, text);
   }
   /// Answers a request with an error: a code of the App's own, or one of ErrorCode's names.
   bool reject(const Json& request, std::string_view code, std::string_view text) {
     JsonObjectText error;
     error.string("type", "error").string("code", code).string("message", text);
-    if (const Json* id = request_id(request)) error.raw("id", id->dump());
+    if (const Json* id = request_id(request)) error.raw("id", shard_->written_id(id_, id->dump()));
     const bool sent = shard_->send_answer(id_, error.take());
     if (sent) shard_->count_error();
     return sent;

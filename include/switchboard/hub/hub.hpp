@@ -182,6 +182,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_peer_close(TransportUse use, CloseCode code, std::string_view reason);
   void finish_close(TransportUse use, Transport& transport);
   bool handle_json_heartbeat(Transport& transport, std::string_view text);
+  void answer_heartbeat(ConnectionId id, const JsonRequest& request);
   bool admit_by_rate(TransportUse use, bool is_text, std::string_view payload);
   void limit_binary(Transport& transport, std::uint32_t type);
   void hold_message(Transport& transport, bool is_text, std::string_view payload);
@@ -313,6 +314,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   bool send_typed(ConnectionId id, std::uint32_t type, std::span<const std::byte> payload) override;
   bool send_frame(ConnectionId id, bool text, std::string_view payload) override;
   bool send_answer(ConnectionId id, std::string_view object) override;
+  std::string written_id(ConnectionId id, std::string parsed) override;
   bool subscribe(ConnectionId id, std::string_view channel) override;
   bool unsubscribe(ConnectionId id, std::string_view channel) override;
   bool close(ConnectionId id, CloseCode code, std::string_view reason) override;

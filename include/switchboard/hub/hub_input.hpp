@@ -138,28 +138,29 @@ void Hub<App, Host>::finish_close(TransportUse use, Transport& transport) {
   if (transport.queue.empty()) release_socket(use.slot, SocketClose::graceful);
 }
 
-/// `{"type":"ping"}` and `{"type":"pong"}`, without an action: handled whatever else is under way. A pong may
-/// acknowledge messages.
+/// Whether the text is a small `{"type":"ping"}` or `{"type":"pong"}`, which is handled whatever else is under way.
 template <class App, class Host>
 bool Hub<App, Host>::handle_json_heartbeat(Transport& transport, std::string_view text) {
   if (text.size() > 256 || (text.find("\"ping\"") == std::string_view::npos &&
                             text.find("\"pong\"") == std::string_view::npos))
     return false;
   const JsonRequest request = read_json_request(text);
-  if (request.error || request.action.is_present() || request.type.type != RequestField::Type::string) return false;
-  ClientType& client = clients_[transport.client];
-  if (request.type.string == "pong") {
-    std::uint64_t sequence = 0;
-    const std::string_view number = request.seq.written;
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), sequence);
-    const bool is_number = error == std::errc{} && end == number.data() + number.size() && !number.empty();
-    if (client.session && is_number) client.session->log.acknowledge(sequence);
-    return true;
-  }
-  if (request.type.string != "ping") return false;
-  const TransportUse use = use_of(transport.owner);
-  if (admit_by_rate(use, true, text)) push_frame(transport, EncodedMessage::frame(Opcode::text, R"({"type":"pong"})"));
+  if (request.error || !request.is_heartbeat()) return false;
+  if (request.type.string == "pong" || admit_by_rate(use_of(transport.owner), true, text))
+    answer_heartbeat(id_of(transport.client), request);
   return true;
+}
+
+/// A ping is answered; a pong may acknowledge messages.
+template <class App, class Host>
+void Hub<App, Host>::answer_heartbeat(ConnectionId id, const JsonRequest& request) {
+  if (request.type.string == "ping") return push_answer(id, R"({"type":"pong"})");
+  std::uint64_t sequence = 0;
+  const std::string_view number = request.seq.written;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), sequence);
+  const bool is_number = error == std::errc{} && end == number.data() + number.size() && !number.empty();
+  ClientType* client = find(id);
+  if (client != nullptr && client->session && is_number) client->session->log.acknowledge(sequence);
 }
 
 /// The rate limit. What is over it is answered, and after as many refusals in a row as a second allows, closed.
@@ -195,7 +196,7 @@ void Hub<App, Host>::limit_binary(Transport& transport, std::uint32_t type) {
 template <class App, class Host>
 void Hub<App, Host>::hold_message(Transport& transport, bool is_text, std::string_view payload) {
   if (!transport.held) transport.held = std::make_unique<HeldInput>();
-  transport.held->message_bytes += payload.size();
+  transport.held->message_bytes += HeldInput::cost(payload);
   transport.held->messages.push_back({is_text, std::string(payload)});
 }
 
@@ -209,7 +210,7 @@ void Hub<App, Host>::run_held(TransportUse use) {
          transport->held && !transport->held->messages.empty()) {
     HeldInput::Message message = std::move(transport->held->messages.front());
     transport->held->messages.pop_front();
-    transport->held->message_bytes -= message.payload.size();
+    transport->held->message_bytes -= HeldInput::cost(message.payload);
     handle_now(use, message.is_text, message.payload);
     transport = find(use);
   }
@@ -223,6 +224,7 @@ bool Hub<App, Host>::must_pause(const Transport& transport) const {
   if (transport.phase != Phase::open) return false;
   if (transport.held && transport.held->message_bytes >= max_held_bytes) return true;
   if (clients_[transport.client].publishes_pending >= max_publishes_pending) return true;
+  if (transport.queue.size() >= max_queued_frames) return true;
   return queued_bytes(transport) > options_.queue.max_bytes / 2;
 }
 

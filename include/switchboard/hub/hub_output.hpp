@@ -332,6 +332,12 @@ bool Hub<App, Host>::send_frame(ConnectionId id, bool text, std::string_view pay
 }
 
 template <class App, class Host>
+std::string Hub<App, Host>::written_id(ConnectionId id, std::string parsed) {
+  ClientType* client = find(id);
+  return client != nullptr ? client->written_ids.take(std::move(parsed)) : parsed;
+}
+
+template <class App, class Host>
 bool Hub<App, Host>::send_answer(ConnectionId id, std::string_view object) {
   if (find(id) == nullptr) return false;
   push_answer(id, object);

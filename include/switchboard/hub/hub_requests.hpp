@@ -25,6 +25,7 @@ void Hub<App, Host>::handle_text(ConnectionId id, std::string_view text) {
   if (request.id.is_present() && !is_request_id(request.id))
     return fail(pending, ErrorCode::field_invalid, "\"id\" must be a string or a number of at most 128 bytes");
   pending.id = request.id.written;
+  if (request.is_heartbeat()) return answer_heartbeat(id, request);
   if (!request.action.is_present()) return handle_app_message(std::move(pending), text);
   if (request.action.type != RequestField::Type::string)
     return fail(pending, ErrorCode::field_invalid, "\"action\" must be a string");
@@ -247,6 +248,7 @@ void Hub<App, Host>::handle_presence(Pending pending, const JsonRequest& request
 template <class App, class Host>
 void Hub<App, Host>::handle_app_message(Pending pending, std::string_view text) {
   if constexpr (AppTraits<App>::has_on_message) {
+    find(pending.client)->written_ids.remember(pending.id);
     run(pending.client,
         [this, connection = Connection<App>(*this, pending.client), message = nlohmann::json::parse(text)]() mutable {
           return app_->on_message(connection, std::move(message));

@@ -31,6 +31,12 @@ struct JsonRequest {
   RequestField action, channel, data, id, presence, type, seq;
   /// Why the text is no request at all; the fields are then unspecified.
   std::optional<ErrorCode> error;
+
+  /// `{"type":"ping"}` or `{"type":"pong"}`, without an action.
+  bool is_heartbeat() const {
+    return !action.is_present() && type.type == RequestField::Type::string &&
+           (type.string == "ping" || type.string == "pong");
+  }
 };
 
 /// Whether a request's "id" is one that an answer can repeat: a string or a number, at most 128 bytes as written.

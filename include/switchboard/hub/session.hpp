@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/host.hpp>
 #include <switchboard/hub/shard.hpp>
@@ -85,6 +87,36 @@ class PublishIds {
   std::size_t oldest_ = 0;
 };
 
+/// Ids of requests to the App that do not come out of a JSON value as they went in.
+class WrittenIds {
+ public:
+  /// `written`: the id as it came, JSON text, or nothing.
+  void remember(const std::string& written) {
+    if (written.empty()) return;
+    std::string parsed = nlohmann::json::parse(written).dump();
+    if (parsed == written) return;
+    if (!ids_) ids_ = std::make_unique<std::vector<std::pair<std::string, std::string>>>();
+    if (ids_->size() == remembered) ids_->erase(ids_->begin());
+    ids_->emplace_back(std::move(parsed), written);
+  }
+  /// The id as it came, of one that was parsed and written again. Once for each.
+  std::string take(std::string parsed) {
+    if (!ids_) return parsed;
+    for (auto place = ids_->begin(); place != ids_->end(); ++place) {
+      if (place->first != parsed) continue;
+      std::string written = std::move(place->second);
+      ids_->erase(place);
+      if (ids_->empty()) ids_.reset();
+      return written;
+    }
+    return parsed;
+  }
+
+ private:
+  static constexpr std::size_t remembered = 100;  // requests that an App has not answered
+  std::unique_ptr<std::vector<std::pair<std::string, std::string>>> ids_;
+};
+
 /// What a hub's timers stand for.
 enum class TimerKind : std::uint8_t { transport, session, presence, call };
 
@@ -114,6 +146,7 @@ struct Client {
   UserOf<App> user;
   [[no_unique_address]] StateOf<App> state{};
   std::unique_ptr<Session> session;         ///< none for a plain client
+  WrittenIds written_ids;
   std::uint32_t transport = none;           ///< its socket's slot; none while parked
   std::uint32_t user_next = none;           ///< ring of the clients of one user, by slot; see UserIndex
   std::uint32_t user_previous = none;

@@ -97,6 +97,8 @@ class Shard {
   virtual bool send_typed(ConnectionId id, std::uint32_t type, std::span<const std::byte> payload) = 0;
   virtual bool send_frame(ConnectionId id, bool text, std::string_view payload) = 0;
   virtual bool send_answer(ConnectionId id, std::string_view object) = 0;
+  // A request's "id" as the client wrote it, which JSON values do not keep (1.50, numbers of more than 64 bits).
+  virtual std::string written_id(ConnectionId id, std::string parsed) = 0;
   virtual bool subscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool unsubscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool close(ConnectionId id, CloseCode code, std::string_view reason) = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <switchboard/hub/host.hpp>
 #include <switchboard/hub/session.hpp>
@@ -24,6 +25,9 @@ struct HeldInput {
     bool is_text = true;
     std::string payload;
   };
+  /// What a held message counts for: empty ones take memory too.
+  static std::size_t cost(std::string_view payload) { return payload.size() + sizeof(Message); }
+
   RingBuffer<Message> messages;
   std::size_t message_bytes = 0;
   std::string raw;  ///< not yet decoded: what was left of a read when reading stopped
