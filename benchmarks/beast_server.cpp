@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The server to compare with: what a programmer writes on Boost.Beast after reading its chat examples. One thread, a
-// session object per connection, a queue of shared strings, one async_write a message. Not tuned, on purpose.
+// The server to compare with: what a programmer writes on Boost.Beast after reading its chat examples. One
+// thread, a session object per connection, a queue of shared strings, one async_write a message. Not tuned,
+// on purpose.
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/beast/core.hpp>
@@ -79,17 +80,19 @@ class Session : public std::enable_shared_from_this<Session> {
       const nlohmann::json answer{{"status", "subscribed"}, {"channel", channel}};
       send(std::make_shared<const std::string>(answer.dump()));
     } else if (action == "publish" && request.contains("data")) {
-      nlohmann::ordered_json delivery{{"type", "message"}, {"channel", channel}, {"data", request.at("data")}};
+      nlohmann::ordered_json delivery{
+          {"type", "message"}, {"channel", channel}, {"data", request.at("data")}};
       rooms_.broadcast(channel, delivery.dump());
     }
   }
 
   void write() {
-    stream_.async_write(asio::buffer(*queue_.front()), [self = shared_from_this()](beast::error_code error, std::size_t) {
-      if (error) return;
-      self->queue_.pop_front();
-      if (!self->queue_.empty()) self->write();
-    });
+    stream_.async_write(asio::buffer(*queue_.front()),
+                        [self = shared_from_this()](beast::error_code error, std::size_t) {
+                          if (error) return;
+                          self->queue_.pop_front();
+                          if (!self->queue_.empty()) self->write();
+                        });
   }
 
   websocket::stream<beast::tcp_stream> stream_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A load generator: one thread, one epoll set. It measures the *server's* CPU time and memory from outside, so that
-// any WebSocket server can be compared. Prints one JSON object.
+// A load generator: one thread, one epoll set. It measures the *server's* CPU time and memory from outside,
+// so that any WebSocket server can be compared. Prints one JSON object.
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -72,12 +72,12 @@ class Measurement {
   void print(std::string_view mode) const {
     if (messages_ == 0) throw std::runtime_error("no message arrived in the measured time");
     const double messages = static_cast<double>(messages_), elapsed = static_cast<double>(elapsed_);
-    std::cout << R"({"mode":")" << mode << R"(","messages":)" << messages_
-              << R"(,"per_second":)" << static_cast<std::uint64_t>(messages / elapsed * 1e9)
-              << R"(,"cpu_us":)" << static_cast<double>(cpu_) / messages / 1e3
-              << R"(,"cpu_share":)" << static_cast<double>(cpu_) / elapsed
-              << R"(,"p50_us":)" << static_cast<double>(latencies_.percentile(0.50)) / 1e3
-              << R"(,"p99_us":)" << static_cast<double>(latencies_.percentile(0.99)) / 1e3 << "}\n";
+    std::cout << R"({"mode":")" << mode << R"(","messages":)" << messages_ << R"(,"per_second":)"
+              << static_cast<std::uint64_t>(messages / elapsed * 1e9) << R"(,"cpu_us":)"
+              << static_cast<double>(cpu_) / messages / 1e3 << R"(,"cpu_share":)"
+              << static_cast<double>(cpu_) / elapsed << R"(,"p50_us":)"
+              << static_cast<double>(latencies_.percentile(0.50)) / 1e3 << R"(,"p99_us":)"
+              << static_cast<double>(latencies_.percentile(0.99)) / 1e3 << "}\n";
   }
 
  private:
@@ -89,12 +89,14 @@ class Measurement {
 
 /// Control frames of the server: a Close ends the measurement, a ping is answered. False for data.
 bool is_control(Client& client, unsigned opcode, std::string_view payload) {
-  if (opcode == close_opcode) throw std::runtime_error("the server sent Close to connection " + std::to_string(client.number()));
+  if (opcode == close_opcode)
+    throw std::runtime_error("the server sent Close to connection " + std::to_string(client.number()));
   if (opcode == ping) client.send_frame(pong, payload);
   return opcode >= close_opcode;
 }
 
-/// Each connection keeps `in_flight` messages under way; what one read brought back is sent again in one write.
+/// Each connection keeps `in_flight` messages under way; what one read brought back is sent again in one
+/// write.
 void run_echo(const Settings& settings) {
   Swarm swarm(settings.server);
   swarm.open(settings.connections, settings.target, [](auto&&...) {});
@@ -133,9 +135,9 @@ void run_echo(const Settings& settings) {
   measurement.print("echo");
 }
 
-/// One of the subscribers publishes, and keeps `in_flight` publishes under way. One is under way until the publisher
-/// has it back (`own`), or until all have it (`all`): with one in flight the publisher's place in the server's order
-/// would otherwise decide how the publishes overlap.
+/// One of the subscribers publishes, and keeps `in_flight` publishes under way. One is under way until the
+/// publisher has it back (`own`), or until all have it (`all`): with one in flight the publisher's place in
+/// the server's order would otherwise decide how the publishes overlap.
 void run_fanout(const Settings& settings) {
   Swarm swarm(settings.server);
   swarm.open(settings.connections, settings.target, [](auto&&...) {});
@@ -144,22 +146,26 @@ void run_fanout(const Settings& settings) {
   for (auto& client : clients) {  // one after the other, so that the order is the same in every run
     client->send_frame(text, R"({"action":"subscribe","channel":"benchmark"})");
     for (const std::size_t before = subscribed; subscribed == before;) {
-      const std::size_t ready = swarm.poll(10'000, [&](Client& from, unsigned opcode, std::string_view payload) {
-        if (!is_control(from, opcode, payload) && payload.find(R"("subscribed")") != payload.npos) ++subscribed;
-      });
+      const std::size_t ready =
+          swarm.poll(10'000, [&](Client& from, unsigned opcode, std::string_view payload) {
+            if (!is_control(from, opcode, payload) && payload.find(R"("subscribed")") != payload.npos)
+              ++subscribed;
+          });
       if (ready == 0) throw std::runtime_error("the server does not answer a subscribe");
     }
   }
   Client& publisher = *clients[clients.size() / 2];
   std::string publish;
-  benchmark::append_client_frame(publish, text, R"({"action":"publish","channel":"benchmark","data":")" +
-                                                    std::string(settings.message_bytes, 'x') + R"("})");
+  benchmark::append_client_frame(publish, text,
+                                 R"({"action":"publish","channel":"benchmark","data":")" +
+                                     std::string(settings.message_bytes, 'x') + R"("})");
   std::vector<std::uint64_t> published;  // when
   std::vector<std::size_t> received(clients.size());
   std::uint64_t delivered = 0, time = 0;
   Measurement measurement(settings.pid);
   const auto publish_more = [&] {
-    const std::size_t done = settings.window == Window::own ? received[publisher.number()] : delivered / clients.size();
+    const std::size_t done =
+        settings.window == Window::own ? received[publisher.number()] : delivered / clients.size();
     std::string batch;
     for (; published.size() - done < settings.in_flight; batch += publish) published.push_back(now());
     if (!batch.empty()) publisher.send(batch);
@@ -188,7 +194,8 @@ void run_idle(const Settings& settings) {
       client.send_frame(text, R"({"type":"pong"})");
   };
   const auto settle = [&](std::chrono::milliseconds time) {
-    for (const auto end = now() + static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count()); now() < end;)
+    for (const auto end = now() + static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());
+         now() < end;)
       swarm.poll(50, on_frame);
   };
   swarm.open(some, settings.target, on_frame);
@@ -200,9 +207,9 @@ void run_idle(const Settings& settings) {
   const auto each = [&](std::uint64_t from, std::uint64_t to) {
     return (static_cast<double>(to) - static_cast<double>(from)) / static_cast<double>(settings.connections);
   };
-  std::cout << R"({"mode":"idle","connections":)" << settings.connections
-            << R"(,"bytes":)" << each(before.anonymous, after.anonymous)
-            << R"(,"resident_bytes":)" << each(before.resident, after.resident) << "}" << std::endl;
+  std::cout << R"({"mode":"idle","connections":)" << settings.connections << R"(,"bytes":)"
+            << each(before.anonymous, after.anonymous) << R"(,"resident_bytes":)"
+            << each(before.resident, after.resident) << "}" << std::endl;
   settle(settings.hold);
 }
 
@@ -210,15 +217,18 @@ Settings parse(int argc, char** argv) {
   Settings settings;
   std::uint64_t pid = 0;
   support::CommandLine flags("Loads a WebSocket server and measures the CPU time and memory it takes.");
-  flags.choice<Mode>("--mode", settings.mode, {{"echo", Mode::echo}, {"fanout", Mode::fanout}, {"idle", Mode::idle}},
-                     "what to do");
+  flags.choice<Mode>("--mode", settings.mode,
+                     {{"echo", Mode::echo}, {"fanout", Mode::fanout}, {"idle", Mode::idle}}, "what to do");
   flags.text("--address", "A", settings.server.address, "the server's IPv4 address");
   flags.number<std::uint16_t>("--port", settings.server.port, "the server's port", 1);
   flags.number<std::uint64_t>("--pid", pid, "the server's process, on this machine", 1, 1U << 22U);
   flags.text("--target", "PATH", settings.target, "path and query; {n} becomes the connection's number");
-  flags.number<std::size_t>("--connections", settings.connections, "echo, idle: connections; fanout: subscribers", 1, 19'000);
-  flags.number<std::size_t>("--in-flight", settings.in_flight, "echo: messages a connection; fanout: publishes", 1, 10'000);
-  flags.number<std::size_t>("--message-bytes", settings.message_bytes, "size of a message, or of data", 1, 16U << 20U);
+  flags.number<std::size_t>("--connections", settings.connections,
+                            "echo, idle: connections; fanout: subscribers", 1, 19'000);
+  flags.number<std::size_t>("--in-flight", settings.in_flight,
+                            "echo: messages a connection; fanout: publishes", 1, 10'000);
+  flags.number<std::size_t>("--message-bytes", settings.message_bytes, "size of a message, or of data", 1,
+                            16U << 20U);
   flags.choice<Window>("--window", settings.window, {{"own", Window::own}, {"all", Window::all}},
                        "fanout: a publish is under way until its sender, or all, have it");
   flags.milliseconds("--warm-up", settings.warm_up, "not measured");
@@ -239,9 +249,15 @@ int main(int argc, char** argv) {
   const Settings settings = parse(argc, argv);
   try {
     switch (settings.mode) {
-      case Mode::echo: run_echo(settings); break;
-      case Mode::fanout: run_fanout(settings); break;
-      case Mode::idle: run_idle(settings); break;
+      case Mode::echo:
+        run_echo(settings);
+        break;
+      case Mode::fanout:
+        run_fanout(settings);
+        break;
+      case Mode::idle:
+        run_idle(settings);
+        break;
     }
   } catch (const std::exception& error) {
     std::cerr << "load: " << error.what() << '\n';

@@ -25,7 +25,8 @@ namespace benchmark {
   throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// Appends a client's frame: whole, masked (RFC 6455 §5.3). The mask is the same in each, which a server cannot know.
+/// Appends a client's frame: whole, masked (RFC 6455 §5.3). The mask is the same in each, which a server
+/// cannot know.
 inline void append_client_frame(std::string& out, unsigned char opcode, std::string_view payload) {
   constexpr std::array<char, 4> mask{'\x37', '\x5a', '\x21', '\x6d'};
   out += static_cast<char>(0x80 | opcode);
@@ -42,7 +43,8 @@ struct Endpoint {
   std::uint16_t port = 0;
 };
 
-/// One connection: the least of a WebSocket client that a load generator needs. Whole server frames only, no checks.
+/// One connection: the least of a WebSocket client that a load generator needs. Whole server frames only, no
+/// checks.
 class Client {
  public:
   Client(std::size_t number, int epoll, const Endpoint& endpoint, std::string_view target)
@@ -61,7 +63,8 @@ class Client {
     event.data.ptr = this;
     if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, socket_, &event) != 0) throw_errno("epoll_ctl");
     send("GET " + std::string(target) + " HTTP/1.1\r\nHost: " + endpoint.address + ":" +
-         std::to_string(endpoint.port) + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+         std::to_string(endpoint.port) +
+         "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: bm90IHJhbmRvbSBhdCBhbA==\r\n\r\n");
   }
   Client(const Client&) = delete;
@@ -194,10 +197,12 @@ class Swarm {
     }
   }
 
-  /// Waits once and handles what is ready; `after_read(client)` follows the frames of each. Returns how many were ready.
+  /// Waits once and handles what is ready; `after_read(client)` follows the frames of each. Returns how many
+  /// were ready.
   template <class OnFrame, class AfterRead>
   std::size_t poll(int timeout_milliseconds, OnFrame&& on_frame, AfterRead&& after_read) {
-    const int ready = ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_milliseconds);
+    const int ready =
+        ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_milliseconds);
     if (ready < 0 && errno != EINTR) throw_errno("epoll_wait");
     const std::size_t count = ready < 0 ? 0 : static_cast<std::size_t>(ready);
     for (std::size_t i = 0; i < count; ++i) {

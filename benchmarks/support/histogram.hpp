@@ -7,7 +7,8 @@
 
 namespace benchmark {
 
-/// Counts of nanoseconds in buckets at most 1/64 apart: a percentile is off by at most 1.6%, and adding is O(1).
+/// Counts of nanoseconds in buckets at most 1/64 apart: a percentile is off by at most 1.6%, and adding is
+/// O(1).
 class Histogram {
  public:
   void add(std::uint64_t nanoseconds) {

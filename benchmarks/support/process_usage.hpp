@@ -15,7 +15,8 @@ namespace benchmark {
 inline std::uint64_t cpu_nanoseconds(pid_t pid) {
   std::uint64_t sum = 0;
   std::error_code error;
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
+  for (const auto& thread :
+       std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", error)) {
     std::uint64_t on_cpu = 0;
     if (std::ifstream(thread.path() / "schedstat") >> on_cpu) sum += on_cpu;
   }

@@ -5,7 +5,6 @@
 #include <mutex>
 #include <set>
 #include <string>
-
 #include <switchboard/broker/broker.hpp>
 
 namespace sb = switchboard;

@@ -4,7 +4,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-
 #include <switchboard/switchboard.hpp>
 
 #include "support/command_line.hpp"
@@ -21,7 +20,9 @@ struct Echo {
   std::optional<User> authenticate(const sb::UpgradeRequest&) { return User{}; }
 
   void on_text(sb::Connection<Echo> connection, std::string_view text) { connection.send_text(text); }
-  void on_binary(sb::Connection<Echo> connection, std::span<const std::byte> bytes) { connection.send_raw(bytes); }
+  void on_binary(sb::Connection<Echo> connection, std::span<const std::byte> bytes) {
+    connection.send_raw(bytes);
+  }
 };
 
 int main(int argc, char** argv) {

@@ -17,8 +17,8 @@
 
 namespace support {
 
-/// The flags of a program, declared once: `--name value` or `--name=value`, each bound to a variable that already
-/// holds its default. `--help` prints them all.
+/// The flags of a program, declared once: `--name value` or `--name=value`, each bound to a variable that
+/// already holds its default. `--help` prints them all.
 class CommandLine {
  public:
   explicit CommandLine(std::string summary) : summary_(std::move(summary)) {}
@@ -32,18 +32,18 @@ class CommandLine {
 
   /// May be given more than once.
   void list(std::string name, std::string placeholder, std::vector<std::string>& values, std::string help) {
-    add(std::move(name), std::move(placeholder), std::move(help) + " (repeatable)", [&values](std::string_view given) {
-      values.emplace_back(given);
-      return std::string{};
-    });
+    add(std::move(name), std::move(placeholder), std::move(help) + " (repeatable)",
+        [&values](std::string_view given) {
+          values.emplace_back(given);
+          return std::string{};
+        });
   }
 
   template <std::unsigned_integral Number>
   void number(std::string name, Number& value, std::string help, Number least = 0,
               Number most = std::numeric_limits<Number>::max()) {
-    add(std::move(name), "N", with_default(help, std::to_string(value)), [=, &value](std::string_view given) {
-      return parse_number(given, value, least, most);
-    });
+    add(std::move(name), "N", with_default(help, std::to_string(value)),
+        [=, &value](std::string_view given) { return parse_number(given, value, least, most); });
   }
 
   /// A whole number of milliseconds, bound to any duration.
@@ -63,7 +63,8 @@ class CommandLine {
 
   /// One of a few words, each standing for a value.
   template <class Value>
-  void choice(std::string name, Value& value, std::vector<std::pair<std::string, Value>> words, std::string help) {
+  void choice(std::string name, Value& value, std::vector<std::pair<std::string, Value>> words,
+              std::string help) {
     std::string placeholder, current;
     for (const auto& [word, meaning] : words) {
       placeholder += (placeholder.empty() ? "" : "|") + word;
@@ -112,7 +113,8 @@ class CommandLine {
     return std::nullopt;
   }
 
-  /// For a program's first lines: `--help` prints the help and ends with 0; a mistake is told and ends with 2.
+  /// For a program's first lines: `--help` prints the help and ends with 0; a mistake is told and ends
+  /// with 2.
   void parse_or_exit(int argc, const char* const* argv) {
     const std::span<const char* const> arguments(argv + 1, static_cast<std::size_t>(argc > 0 ? argc - 1 : 0));
     for (const std::string_view argument : arguments) {

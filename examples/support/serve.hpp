@@ -3,9 +3,8 @@
 #include <exception>
 #include <iostream>
 #include <string>
-#include <utility>
-
 #include <switchboard/switchboard.hpp>
+#include <utility>
 
 #include "support/stop_on_signal.hpp"
 

@@ -8,8 +8,9 @@
 
 namespace support {
 
-/// Calls `stop` on a thread of its own at each SIGINT and SIGTERM. Block them first with `block_stop_signals`, before
-/// there is any other thread: one that did not block them would be ended by them.
+/// Calls `stop` on a thread of its own at each SIGINT and SIGTERM. Block them first with
+/// `block_stop_signals`, before there is any other thread: one that did not block them would be ended by
+/// them.
 class StopOnSignal {
  public:
   template <class Stop>

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/testing/broker_conformance.hpp>
-
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <switchboard/broker/in_memory_broker.hpp>
+#include <switchboard/testing/broker_conformance.hpp>
 #include <utility>
 #include <vector>
-
-#include <switchboard/broker/in_memory_broker.hpp>
 
 #include "support/catch.hpp"
 

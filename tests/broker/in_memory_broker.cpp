@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/broker/in_memory_broker.hpp>
-
-#include <asio/io_context.hpp>
 #include <algorithm>
+#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <switchboard/broker/in_memory_broker.hpp>
 #include <vector>
 
 #ifdef __GLIBC__

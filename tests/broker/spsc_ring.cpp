@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/broker/spsc_ring.hpp>
-
 #include <memory>
 #include <string>
+#include <switchboard/broker/spsc_ring.hpp>
 #include <thread>
 #include <vector>
 

@@ -24,7 +24,9 @@ std::string typed(std::uint32_t type, std::string_view payload) {
   for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>(type >> shift & 0xff);
   return frame.append(payload);
 }
-std::string code(TestConnection<HookedApp<>>& ws) { return ws.receive_json().at("code").get<std::string>(); }
+std::string code(TestConnection<HookedApp<>>& ws) {
+  return ws.receive_json().at("code").get<std::string>();
+}
 
 }  // namespace
 
@@ -43,7 +45,8 @@ TEST_CASE("a binary message in fragments, cut anywhere, is one message") {
   auto ws = bench.connect("ann");
   const std::string whole = typed(1, "0123456789");
   for (std::size_t cut = 0; cut <= whole.size(); ++cut) {
-    ws.send_frame({.opcode = Opcode::binary, .payload = std::string_view(whole).substr(0, cut), .fin = false});
+    ws.send_frame(
+        {.opcode = Opcode::binary, .payload = std::string_view(whole).substr(0, cut), .fin = false});
     ws.send_frame({.opcode = Opcode::ping, .payload = "between"});
     ws.send_frame({.opcode = Opcode::continuation, .payload = std::string_view(whole).substr(cut)});
     CHECK(ws.receive_pong() == "between");
@@ -92,10 +95,12 @@ TEST_CASE("a payload of exactly the limit is handled, one byte more is binary.to
   CHECK(bench.test.metrics().connections.value() == 1);
 }
 
-TEST_CASE("too large is told as soon as the type is known, before the rest has come, and the rest is dropped") {
+TEST_CASE(
+    "too large is told as soon as the type is known, before the rest has come, and the rest is dropped") {
   BinaryBench bench;
   auto ws = bench.connect("ann");
-  const std::string frame = encode({.opcode = Opcode::binary, .payload = typed(1, std::string(100'000, 'x'))});
+  const std::string frame =
+      encode({.opcode = Opcode::binary, .payload = typed(1, std::string(100'000, 'x'))});
   const std::size_t head = frame.size() - 100'004;
   ws.send_bytes(frame.substr(0, head + 3));
   CHECK(ws.is_idle());
@@ -156,7 +161,9 @@ TEST_CASE("a binary handler gets the connection that sent") {
   CHECK_FALSE(message.seq);
 }
 
-TEST_CASE("a plain client gets type and payload, a session the number between them, from the same counter as text") {
+TEST_CASE(
+    "a plain client gets type and payload, a session the number between them, from the same counter as "
+    "text") {
   Bench<> bench;
   auto plain_one = bench.subscriber("ann", "c"), session = bench.subscriber("bob", "c", {});
   const std::string payload("\0pay\xffload", 9);

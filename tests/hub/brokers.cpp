@@ -16,7 +16,8 @@ namespace {
 using App = HookedApp<ScriptedBroker>;
 
 struct BrokerBench : Bench<App> {
-  explicit BrokerBench(TestOptions<App> options = {}) : Bench<App>(std::move(options)), script(test.broker().script()) {}
+  explicit BrokerBench(TestOptions<App> options = {})
+      : Bench<App>(std::move(options)), script(test.broker().script()) {}
 
   /// Calls of the channels alone: users' own have a subscription too.
   std::string calls() {
@@ -27,7 +28,8 @@ struct BrokerBench : Bench<App> {
   }
   std::string message(const std::string& data, std::uint64_t counter, std::uint64_t origin = 9) {
     const std::string object = R"({"type":"message","channel":"c","data":)" + data + "}";
-    return Envelope{.kind = Envelope::Kind::json, .origin = origin, .counter = counter, .body = object}.encode();
+    return Envelope{.kind = Envelope::Kind::json, .origin = origin, .counter = counter, .body = object}
+        .encode();
   }
 
   ScriptedBroker::Script& script;
@@ -39,7 +41,8 @@ const std::string local_c = R"({"status":"subscribed","channel":"c","local":true
 
 }  // namespace
 
-TEST_CASE("subscribed is answered when the broker has confirmed, and the client's later requests wait for it") {
+TEST_CASE(
+    "subscribed is answered when the broker has confirmed, and the client's later requests wait for it") {
   BrokerBench bench;
   auto ws = bench.connect("ann");
   bench.script.defers_subscribes = true;
@@ -88,11 +91,14 @@ TEST_CASE("a client that goes before the broker has confirmed leaves no subscrip
   CHECK(bench.calls() == "subscribe c, unsubscribe c");
 }
 
-TEST_CASE("what the App subscribes and unsubscribes before the broker has confirmed is unsubscribed there too") {
+TEST_CASE(
+    "what the App subscribes and unsubscribes before the broker has confirmed is unsubscribed there too") {
   BrokerBench bench;
   bench.app.message_hook = [](App::Handle connection, const Json& message) {
-    if (message.at("on").get<bool>()) connection.subscribe("c");
-    else connection.unsubscribe("c");
+    if (message.at("on").get<bool>())
+      connection.subscribe("c");
+    else
+      connection.unsubscribe("c");
   };
   auto ws = bench.connect("ann");
   bench.script.defers_subscribes = true;
@@ -121,7 +127,8 @@ TEST_CASE("while the broker is down subscribing is answered as local, and asked 
   auto ann = bench.connect("ann"), bob = bench.connect("bob");
   bench.script.subscribe_error = broker_errc::unavailable;
   CHECK(ask(ann, subscribe_c) == local_c);
-  CHECK(ask(bob, R"({"action":"subscribe","channel":"c","id":4})") == R"({"status":"subscribed","channel":"c","local":true,"id":4})");
+  CHECK(ask(bob, R"({"action":"subscribe","channel":"c","id":4})") ==
+        R"({"status":"subscribed","channel":"c","local":true,"id":4})");
   CHECK(ask(ann, subscribe_c) == local_c);
   ann.send_text(R"({"action":"publish","channel":"c","data":1})");
   CHECK(ann.receive_json()["data"] == 1);  // here it works all the same
@@ -149,7 +156,8 @@ TEST_CASE("a publish that the broker refuses is publish.unavailable, with an id 
   BrokerBench bench;
   auto ws = bench.connect("ann");
   bench.script.publish_error = broker_errc::queue_full;
-  CHECK(ask_error(ws, R"({"action":"publish","channel":"c","data":1,"id":"x"})") == "publish.unavailable \"x\"");
+  CHECK(ask_error(ws, R"({"action":"publish","channel":"c","data":1,"id":"x"})") ==
+        "publish.unavailable \"x\"");
   CHECK(ask_error(ws, R"({"action":"publish","channel":"c","data":1})") == "publish.unavailable");
 }
 
@@ -171,7 +179,8 @@ TEST_CASE("with 64 publishes not done a connection is read no more, until one is
   BrokerBench bench;
   auto ws = bench.connect("ann");
   bench.script.defers_publishes = true;
-  for (int i = 0; i < 70; ++i) ws.send_json({{"action", "publish"}, {"channel", "c"}, {"data", i}, {"id", i}});
+  for (int i = 0; i < 70; ++i)
+    ws.send_json({{"action", "publish"}, {"channel", "c"}, {"data", i}, {"id", i}});
   bench.test.run();
   CHECK_FALSE(ws.is_being_read());
   CHECK(bench.script.deferred.size() == 64);
@@ -262,7 +271,9 @@ TEST_CASE("a counter that jumps is a gap, one that repeats is dropped, and each 
 TEST_CASE("an envelope of another version, or that is none, is dropped and logged") {
   int warnings = 0;
   TestOptions<App> options;
-  options.log = [&](switchboard::LogLevel level, std::string_view) { warnings += level == switchboard::LogLevel::warning; };
+  options.log = [&](switchboard::LogLevel level, std::string_view) {
+    warnings += level == switchboard::LogLevel::warning;
+  };
   BrokerBench bench(std::move(options));
   auto ws = bench.subscriber("ann", "c");
   std::string next_release = bench.message("1", 1);
@@ -276,7 +287,8 @@ TEST_CASE("an envelope of another version, or that is none, is dropped and logge
 TEST_CASE("what the hub publishes is an envelope with its origin and a counter of its own for each channel") {
   BrokerBench bench;
   auto ws = bench.connect("ann");
-  for (const char* channel : {"c", "d", "c"}) ws.send_json({{"action", "publish"}, {"channel", channel}, {"data", channel}});
+  for (const char* channel : {"c", "d", "c"})
+    ws.send_json({{"action", "publish"}, {"channel", channel}, {"data", channel}});
   CHECK(ws.is_idle());
   REQUIRE(bench.script.published.size() == 3);
   const std::uint64_t counters[] = {1, 1, 2};
@@ -287,5 +299,6 @@ TEST_CASE("what the hub publishes is an envelope with its origin and a counter o
     CHECK(envelope->counter == counters[i]);
     CHECK(envelope->origin == Envelope::decode(*bench.script.published[0])->origin);
   }
-  CHECK(Envelope::decode(*bench.script.published[1])->body == R"({"type":"message","channel":"d","data":"d"})");
+  CHECK(Envelope::decode(*bench.script.published[1])->body ==
+        R"({"type":"message","channel":"d","data":"d"})");
 }

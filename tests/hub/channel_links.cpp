@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <switchboard/hub/channel_links.hpp>
-
 #include <vector>
 
 #include "support/catch.hpp"

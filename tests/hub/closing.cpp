@@ -57,21 +57,36 @@ TEST_CASE("each reason to close has its code") {
       {1002, close(std::string("\x03\xe7", 2))},  // 999
       {1007, frame({.payload = "\xff"})},
       {1007, close(std::string("\x03\xe8\xff", 3))},
-      {1008, [](Hall<>&, Ws& ws) { for (int i = 0; i < 20; ++i) ws.send_text("{}"); }},
+      {1008,
+       [](Hall<>&, Ws& ws) {
+         for (int i = 0; i < 20; ++i) ws.send_text("{}");
+       }},
       {1009, frame({.opcode = sb::Opcode::text, .payload = std::string_view(), .claimed_size = 1001})},
-      {1009, [](Hall<>&, Ws& ws) { ws.send_frame({.payload = std::string(600, 'x'), .fin = false});
-                                   ws.send_frame({.opcode = sb::Opcode::continuation, .payload = std::string(600, 'x')}); }},
-      {1013, [](Hall<>& hall, Ws& ws) { ws.stop_reading();
-                                        for (int i = 0; i < 3; ++i) hall.world.send["ann"]({{"text", std::string(500, 'x')}});
-                                        ws.resume_reading(); }},
+      {1009,
+       [](Hall<>&, Ws& ws) {
+         ws.send_frame({.payload = std::string(600, 'x'), .fin = false});
+         ws.send_frame({.opcode = sb::Opcode::continuation, .payload = std::string(600, 'x')});
+       }},
+      {1013,
+       [](Hall<>& hall, Ws& ws) {
+         ws.stop_reading();
+         for (int i = 0; i < 3; ++i) hall.world.send["ann"]({{"text", std::string(500, 'x')}});
+         ws.resume_reading();
+       }},
       {4001, [](Hall<>& hall, Ws& ws) { hall.connect("ann", {.session = ws.session(), .last_seq = 0}); }},
-      {4002, [](Hall<>& hall, Ws& ws) { ws.stop_reading(); hall.app.advance(60s); ws.resume_reading(); }},
+      {4002,
+       [](Hall<>& hall, Ws& ws) {
+         ws.stop_reading();
+         hall.app.advance(60s);
+         ws.resume_reading();
+       }},
       {4003, [](Hall<>& hall, Ws&) { hall.app.shard().disconnect_user("ann"); }},
       {4401, [](Hall<>& hall, Ws&) { hall.app.shard().disconnect_user("ann", CloseCode::token_expired); }},
   };
   const Case& test = cases[GENERATE_COPY(range(std::size_t{0}, cases.size()))];
   CAPTURE(test.code);
-  Hall<> hall({.queue = {.max_bytes = 1000}, .limits = {.max_message_bytes = 1000, .messages_per_second = 8}});
+  Hall<> hall(
+      {.queue = {.max_bytes = 1000}, .limits = {.max_message_bytes = 1000, .messages_per_second = 8}});
   auto ws = hall.connect("ann");
   test.provoke(hall, ws);
   received(ws);
@@ -137,9 +152,11 @@ TEST_CASE("a Close frame among input that waited is found") {
   ws.socket->is_reading = false;
   hall.app.shard().publish("c", std::string(430, 'x'));
   hall.app.run();
-  // Two frames in one read that started while there was room; the second must wait, since too much is queued by then.
+  // Two frames in one read that started while there was room; the second must wait, since too much is queued
+  // by then.
   const std::string request = encode(ClientFrame{.payload = R"({"id":1})"});
-  const std::string publish = encode(ClientFrame{.payload = R"({"action":"publish","channel":"c","data":1})"});
+  const std::string publish =
+      encode(ClientFrame{.payload = R"({"action":"publish","channel":"c","data":1})"});
   ws.send(hall, publish + request + sb::testing::encode_close(CloseCode::going_away));
   REQUIRE(hall.metric(&sb::HubMetrics::messages_received) == 2);
   REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);

@@ -9,8 +9,13 @@ using namespace std::string_literals;
 namespace {
 
 Envelope sample(Envelope::Kind kind) {
-  return {.kind = kind, .origin = 0x0102030405060708, .counter = 0xfffffffffffffffe, .presence_version = 3,
-          .number = 0xdeadbeef, .text = "a user", .body = {"body\0\xff", 6}};
+  return {.kind = kind,
+          .origin = 0x0102030405060708,
+          .counter = 0xfffffffffffffffe,
+          .presence_version = 3,
+          .number = 0xdeadbeef,
+          .text = "a user",
+          .body = {"body\0\xff", 6}};
 }
 
 }  // namespace
@@ -41,13 +46,21 @@ TEST_CASE("an envelope without text or body is whole") {
 
 TEST_CASE("its bytes are laid out as documented, so that other releases can read them") {
   const std::string bytes = sample(Envelope::Kind::binary).encode();
-  CHECK(bytes == "\x01\x02" "\x01\x02\x03\x04\x05\x06\x07\x08" "\xff\xff\xff\xff\xff\xff\xff\xfe"
-                 "\0\0\0\0\0\0\0\x03" "\xde\xad\xbe\xef" "\0\x06" "a user" "body\0\xff"s);
+  CHECK(bytes ==
+        "\x01\x02"
+        "\x01\x02\x03\x04\x05\x06\x07\x08"
+        "\xff\xff\xff\xff\xff\xff\xff\xfe"
+        "\0\0\0\0\0\0\0\x03"
+        "\xde\xad\xbe\xef"
+        "\0\x06"
+        "a user"
+        "body\0\xff"s);
 }
 
 TEST_CASE("what is no envelope, or of an unknown version or kind, is not read") {
   const std::string bytes = sample(Envelope::Kind::json).encode();
-  for (std::size_t size = 0; size < 32 + 6; ++size) CHECK_FALSE(Envelope::decode(std::string_view(bytes).substr(0, size)));
+  for (std::size_t size = 0; size < 32 + 6; ++size)
+    CHECK_FALSE(Envelope::decode(std::string_view(bytes).substr(0, size)));
   CHECK(Envelope::decode(std::string_view(bytes).substr(0, 32 + 6)));
   for (const char version : {'\0', '\x02'}) {
     std::string other = bytes;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/hub/error_code.hpp>
-
 #include <set>
+#include <switchboard/hub/error_code.hpp>
 
 #include "support/catch.hpp"
 
@@ -17,5 +16,6 @@ TEST_CASE("the codes are those of protocol.md, each once") {
   CHECK(to_string(ErrorCode::binary_too_large) == "binary.too_large");
   CHECK(to_string(ErrorCode::rate_limited) == "rate.limited");
   CHECK(to_string(ErrorCode::internal_error) == "internal.error");
-  CHECK(std::set<std::string_view>(error_code_names.begin(), error_code_names.end()).size() == error_code_names.size());
+  CHECK(std::set<std::string_view>(error_code_names.begin(), error_code_names.end()).size() ==
+        error_code_names.size());
 }

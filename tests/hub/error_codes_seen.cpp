@@ -17,7 +17,9 @@ struct BareApp {
   struct User {
     std::string id;
   };
-  std::optional<User> authenticate(const switchboard::UpgradeRequest& request) { return User{std::string(request.token)}; }
+  std::optional<User> authenticate(const switchboard::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
 };
 
 /// The code of the error that comes back for one text message.
@@ -25,9 +27,13 @@ template <class App = HookedApp<>>
 std::function<std::string()> by_text(std::string text, TestOptions<App> options = {}) {
   return [text = std::move(text), options = std::move(options)] {
     Bench<App> bench(options);
-    if constexpr (std::is_same_v<App, BareApp>) bench.test.broker().script().publish_error = switchboard::broker_errc::unavailable;
-    else bench.app.may_subscribe_hook = bench.app.may_publish_hook = [](auto, auto channel) { return channel != "secret"; };
-    if constexpr (!std::is_same_v<App, BareApp>) bench.app.message_hook = [](auto, auto) { throw std::runtime_error("broken"); };
+    if constexpr (std::is_same_v<App, BareApp>)
+      bench.test.broker().script().publish_error = switchboard::broker_errc::unavailable;
+    else
+      bench.app.may_subscribe_hook =
+          bench.app.may_publish_hook = [](auto, auto channel) { return channel != "secret"; };
+    if constexpr (!std::is_same_v<App, BareApp>)
+      bench.app.message_hook = [](auto, auto) { throw std::runtime_error("broken"); };
     auto ws = bench.subscriber("ann", "c");
     return ask_error(ws, text);
   };
@@ -52,7 +58,8 @@ const std::map<std::string_view, std::function<std::string()>> provocations{
     {"channel.reserved", by_text(R"({"action":"subscribe","channel":"$user:bob"})")},
     {"channel.too_long", by_text(R"({"action":"subscribe","channel":")" + std::string(201, 'x') + "\"}")},
     {"subscribe.denied", by_text(R"({"action":"subscribe","channel":"secret"})")},
-    {"subscribe.limit", by_text(R"({"action":"subscribe","channel":"d"})", {.limits = {.max_subscriptions = 1}})},
+    {"subscribe.limit",
+     by_text(R"({"action":"subscribe","channel":"d"})", {.limits = {.max_subscriptions = 1}})},
     {"publish.denied", by_text(R"({"action":"publish","channel":"secret","data":1})")},
     {"publish.unavailable", by_text<BareApp>(R"({"action":"publish","channel":"d","data":1})")},
     {"presence.denied", by_text(R"({"action":"presence","channel":"d"})")},

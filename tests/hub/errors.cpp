@@ -33,7 +33,8 @@ TEST_CASE("a missing field and one of the wrong type are told apart, null being 
     expect(R"({"action":"subscribe","channel":"c","presence":)" + wrong + "}", "field.invalid");
   for (const std::string wrong : {"null", "1", "true", "[\"subscribe\"]", "{}"})
     expect("{\"action\":" + wrong + ",\"channel\":\"c\"}", "field.invalid");
-  CHECK(ask(ws, R"({"action":"publish","channel":"c","data":null})") == R"({"type":"message","channel":"c","data":null})");
+  CHECK(ask(ws, R"({"action":"publish","channel":"c","data":null})") ==
+        R"({"type":"message","channel":"c","data":null})");
 }
 
 TEST_CASE("every action refuses a channel that is none, that is too long or that is reserved") {
@@ -42,7 +43,8 @@ TEST_CASE("every action refuses a channel that is none, that is too long or that
   for (const std::string action : {"subscribe", "unsubscribe", "publish", "presence"}) {
     CAPTURE(action);
     const auto code = [&](const std::string& channel) {
-      return ask_error(ws, "{\"action\":\"" + action + "\",\"data\":1,\"id\":5,\"channel\":\"" + channel + "\"}");
+      return ask_error(ws,
+                       "{\"action\":\"" + action + "\",\"data\":1,\"id\":5,\"channel\":\"" + channel + "\"}");
     };
     CHECK(code("") == "channel.invalid 5");
     CHECK(code(R"(a\u0000b)") == "channel.invalid 5");
@@ -56,12 +58,13 @@ TEST_CASE("every action refuses a channel that is none, that is too long or that
 TEST_CASE("what is no JSON, or JSON but no object, is answered without an id, and the connection lives") {
   Bench<> bench;
   auto ws = bench.connect("ann");
-  for (const std::string text : {"", "{", "{\"id\":1,}", R"({"id":1,"data":"\ud800"})", R"({"id":1,"\udc00x":0})", "nul",
-                                 R"({"id":1} {})"})
+  for (const std::string text : {"", "{", "{\"id\":1,}", R"({"id":1,"data":"\ud800"})",
+                                 R"({"id":1,"\udc00x":0})", "nul", R"({"id":1} {})"})
     CHECK(ask_error(ws, text) == "json.invalid");
   ws.send_text(std::string_view("{\"id\":1}\0", 9));
   CHECK(ws.receive_json()["code"] == "json.invalid");
-  for (const std::string text : {"1", "null", "[]", "[{\"id\":1}]", "\"text\""}) CHECK(ask_error(ws, text) == "message.not_object");
+  for (const std::string text : {"1", "null", "[]", "[{\"id\":1}]", "\"text\""})
+    CHECK(ask_error(ws, text) == "message.not_object");
   CHECK(ask(ws, "{}") == R"({"status":"seen"})");
   CHECK(bench.test.metrics().errors_sent.value() == 13);
 }
@@ -80,13 +83,17 @@ TEST_CASE("may_subscribe and may_publish are asked with the user and the channel
   auto ws = bench.subscriber("ann", "open");
   CHECK(ask_error(ws, R"({"action":"subscribe","channel":"secret","id":1})") == "subscribe.denied 1");
   CHECK(ask_error(ws, R"({"action":"publish","channel":"secret","data":0})") == "publish.denied");
-  CHECK(ask(ws, R"({"action":"publish","channel":"open","data":0})") == R"({"type":"message","channel":"open","data":0})");
-  CHECK(asked == std::vector<std::string>{"subscribe ann open", "subscribe ann secret", "publish ann secret", "publish ann open"});
+  CHECK(ask(ws, R"({"action":"publish","channel":"open","data":0})") ==
+        R"({"type":"message","channel":"open","data":0})");
+  CHECK(asked == std::vector<std::string>{"subscribe ann open", "subscribe ann secret", "publish ann secret",
+                                          "publish ann open"});
 }
 
 TEST_CASE("may_subscribe or may_publish that throws means no") {
   Bench<> bench;
-  bench.app.may_subscribe_hook = [](std::string_view, std::string_view) -> bool { throw std::runtime_error("no database"); };
+  bench.app.may_subscribe_hook = [](std::string_view, std::string_view) -> bool {
+    throw std::runtime_error("no database");
+  };
   bench.app.may_publish_hook = [](std::string_view, std::string_view) -> bool { throw 42; };
   auto ws = bench.connect("ann");
   CHECK(ask_error(ws, R"({"action":"subscribe","channel":"c"})") == "subscribe.denied");
@@ -94,7 +101,9 @@ TEST_CASE("may_subscribe or may_publish that throws means no") {
   CHECK(bench.test.metrics().handler_exceptions.value() == 2);
 }
 
-TEST_CASE("a handler that throws is told as internal.error with the id, counted and logged, and the connection lives") {
+TEST_CASE(
+    "a handler that throws is told as internal.error with the id, counted and logged, and the connection "
+    "lives") {
   std::vector<std::string> log;
   TestOptions<HookedApp<>> options;
   options.log = [&](switchboard::LogLevel, std::string_view text) { log.emplace_back(text); };

@@ -46,7 +46,9 @@ struct SlowApp {
     log.push_back("open");
   }
   asio::awaitable<void> on_message(Handle connection, Json message) {
-    const std::shared_ptr<void> leaving(nullptr, [this](void*) { if (at_exit) at_exit(); });
+    const std::shared_ptr<void> leaving(nullptr, [this](void*) {
+      if (at_exit) at_exit();
+    });
     if (message.contains("real")) {
       asio::steady_timer timer(shard->executor(), 1h);
       co_await timer.async_wait(asio::use_awaitable);
@@ -66,7 +68,8 @@ struct SlowApp {
   }
   asio::awaitable<void> on_close(Handle connection, switchboard::CloseReason reason) {
     co_await connection.sleep_for(1s);
-    log.push_back("close " + connection.user().id + " " + std::to_string(static_cast<int>(reason.code)) + reason.text);
+    log.push_back("close " + connection.user().id + " " + std::to_string(static_cast<int>(reason.code)) +
+                  reason.text);
   }
   void binary(switchboard::BinaryHandlers<SlowApp>& handlers) {
     handlers.on(1, [this](Handle connection, std::span<const std::byte> payload) -> asio::awaitable<void> {
@@ -89,7 +92,8 @@ struct SlowApp {
 };
 
 struct SlowBench : Bench<SlowApp> {
-  explicit SlowBench(TestOptions<SlowApp> options = {}) : Bench<SlowApp>(std::move(options)), keeper(connect("keeper")) {
+  explicit SlowBench(TestOptions<SlowApp> options = {})
+      : Bench<SlowApp>(std::move(options)), keeper(connect("keeper")) {
     app.log.clear();
   }
   TestConnection<SlowApp> keeper;
@@ -136,7 +140,8 @@ TEST_CASE("a connection whose handler is suspended for long lives as long as it 
   CHECK(ws.receive_json()["said"] == "at last");
 }
 
-TEST_CASE("up to 64 KiB are held while a handler is suspended, then reading stops; all of it is handled in order") {
+TEST_CASE(
+    "up to 64 KiB are held while a handler is suspended, then reading stops; all of it is handled in order") {
   SlowBench bench;
   auto ws = bench.connect("ann");
   ws.send_text(R"({"sleep":300})");
@@ -253,7 +258,8 @@ TEST_CASE("awaitable binary handlers own their payload, hold back what follows, 
 
 TEST_CASE("authenticate may take real time, refuse in its own words, throw, and choose a subprotocol") {
   SlowBench bench;
-  auto ws = bench.connect("ann", {.last_seq = std::nullopt, .headers = {{"Sec-WebSocket-Protocol", "chat.v1, chat.v2"}}});
+  auto ws = bench.connect(
+      "ann", {.last_seq = std::nullopt, .headers = {{"Sec-WebSocket-Protocol", "chat.v1, chat.v2"}}});
   CHECK(ws.response_head().find("Sec-WebSocket-Protocol: chat.v2") != std::string::npos);
   const auto refusal = [&](const std::string& token) -> std::pair<unsigned, std::string> {
     try {
@@ -307,7 +313,9 @@ TEST_CASE("a session's handler goes on while its client is away, and new request
 TEST_CASE("an app may go while handlers are suspended: they are let go while it is still there") {
   auto bench = std::make_unique<SlowBench>();
   auto log = std::make_shared<Log>();
-  bench->app.at_exit = [log, app = &bench->app] { log->push_back("let go by " + std::to_string(app->shard->index())); };
+  bench->app.at_exit = [log, app = &bench->app] {
+    log->push_back("let go by " + std::to_string(app->shard->index()));
+  };
   auto sleeping = bench->connect("ann"), waiting = bench->connect("bob"), asking = bench->connect("cid");
   sleeping.send_text(R"({"sleep":10,"say":"never"})");
   waiting.send_text(R"({"real":true,"say":"never"})");

@@ -37,7 +37,8 @@ const json ping{{"type", "ping"}};
 
 /// When each beat comes, up to `end`, in a client that answers none but lives.
 template <class Policy, class Receive>
-std::vector<sb::Duration> beat_times(Beats<Policy>& beats, sb::Duration end, sb::Duration grain, Receive receive) {
+std::vector<sb::Duration> beat_times(Beats<Policy>& beats, sb::Duration end, sb::Duration grain,
+                                     Receive receive) {
   auto ws = beats.connect();
   std::vector<sb::Duration> times;
   const auto start = beats.app.now();
@@ -78,7 +79,8 @@ TEST_CASE("a Ping frame is the beat of PingFrameHeartbeat") {
 
 TEST_CASE("a policy of one's own has its own times and its own words") {
   Beats<Drum> beats;
-  const auto times = beat_times(beats, 10s, 10ms, [](auto& ws) { REQUIRE(ws.receive_json() == json{{"type", "drum"}}); });
+  const auto times =
+      beat_times(beats, 10s, 10ms, [](auto& ws) { REQUIRE(ws.receive_json() == json{{"type", "drum"}}); });
   REQUIRE(times.size() == 20);
   auto silent = beats.connect();
   REQUIRE(silent.welcome()["heartbeat"] == json{{"interval_ms", 500}, {"timeout_ms", 2000}});
@@ -152,7 +154,8 @@ TEST_CASE("what the server sends is no sign of life") {
 TEST_CASE("connections that came together do not beat together") {
   Hall<> hall({.heartbeat = {.interval = 30s, .timeout = 60s}});
   std::vector<sb::testing::TestConnection<Room<>>> crowd;
-  for (int i = 0; i < 100; ++i) crowd.push_back(hall.connect("ann", {.last_seq = std::nullopt, .answer_pings = false}));
+  for (int i = 0; i < 100; ++i)
+    crowd.push_back(hall.connect("ann", {.last_seq = std::nullopt, .answer_pings = false}));
   std::vector<int> beats;
   for (int tenth = 0; tenth < 10; ++tenth) {
     hall.app.advance(3s);

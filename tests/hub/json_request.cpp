@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/hub/json_request.hpp>
-
 #include <string>
+#include <switchboard/hub/json_request.hpp>
 
 #include "support/catch.hpp"
 
@@ -15,7 +14,10 @@ std::string error_of(std::string_view text) {
   const JsonRequest request = read_json_request(text);
   return request.error ? std::string(to_string(*request.error)) : "none";
 }
-std::string nested(int levels) { return std::string(static_cast<std::size_t>(levels), '[') + std::string(static_cast<std::size_t>(levels), ']'); }
+std::string nested(int levels) {
+  return std::string(static_cast<std::size_t>(levels), '[') +
+         std::string(static_cast<std::size_t>(levels), ']');
+}
 
 }  // namespace
 
@@ -34,8 +36,9 @@ TEST_CASE("the members that the hub knows are found, whatever their order, and o
 
 TEST_CASE("a value is kept as it was written, byte for byte") {
   for (const std::string value :
-       {"0", "-0", "12345678901234567890123", "1.50", "1E+2", "0.1e-7", "true", "false", "null", R"("")", R"("a\u00e9\/\n")",
-        R"([])", R"({})", R"([1, 2 ,3])", "{ \"b\" : 1,\n\"a\":\t[ ] }", R"("é]}\"\\")", "[1.0,\"}\"]"}) {
+       {"0", "-0", "12345678901234567890123", "1.50", "1E+2", "0.1e-7", "true", "false", "null", R"("")",
+        R"("a\u00e9\/\n")", R"([])", R"({})", R"([1, 2 ,3])", "{ \"b\" : 1,\n\"a\":\t[ ] }", R"("é]}\"\\")",
+        "[1.0,\"}\"]"}) {
     for (const std::string before : {"", " ", "\t\n\r "}) {
       for (const std::string after : {"", " ", "\r\n\t"}) {
         const std::string text = "{\"data\"" + before + ":" + before + value + after + "}";
@@ -43,7 +46,8 @@ TEST_CASE("a value is kept as it was written, byte for byte") {
         const JsonRequest request = read_json_request(text);
         REQUIRE_FALSE(request.error);
         CHECK(request.data.written == value);
-        const std::string with_more = "{\"data\"" + before + ":" + before + value + after + ",\"id\":1" + after + "}";
+        const std::string with_more =
+            "{\"data\"" + before + ":" + before + value + after + ",\"id\":1" + after + "}";
         const JsonRequest more = read_json_request(with_more);
         CHECK(more.data.written == value);
         CHECK(more.id.written == "1");
@@ -53,7 +57,9 @@ TEST_CASE("a value is kept as it was written, byte for byte") {
 }
 
 TEST_CASE("each type of value is told apart") {
-  const auto type_of = [](const std::string& value) { return read_json_request("{\"id\":" + value + "}").id.type; };
+  const auto type_of = [](const std::string& value) {
+    return read_json_request("{\"id\":" + value + "}").id.type;
+  };
   CHECK(type_of("null") == Type::null);
   CHECK(type_of("true") == Type::boolean);
   CHECK(type_of("-1.5") == Type::number);
@@ -65,13 +71,15 @@ TEST_CASE("each type of value is told apart") {
 }
 
 TEST_CASE("strings are understood with their escapes, member names too") {
-  const JsonRequest request = read_json_request(R"({"\u0061ction":"sub\u0073cribe","channel":"\ud83d\ude00\n"})");
+  const JsonRequest request =
+      read_json_request(R"({"\u0061ction":"sub\u0073cribe","channel":"\ud83d\ude00\n"})");
   CHECK(request.action.string == "subscribe");
   CHECK(request.channel.string == "\U0001F600\n");
 }
 
 TEST_CASE("of a repeated member the last counts, whatever its type") {
-  const JsonRequest request = read_json_request(R"({"id":"a","presence":true,"id":7,"presence":[1],"id":{}})");
+  const JsonRequest request =
+      read_json_request(R"({"id":"a","presence":true,"id":7,"presence":[1],"id":{}})");
   CHECK(request.id.type == Type::object);
   CHECK(request.id.written == "{}");
   CHECK(request.id.string.empty());
@@ -80,10 +88,31 @@ TEST_CASE("of a repeated member the last counts, whatever its type") {
 }
 
 TEST_CASE("what is no JSON is invalid") {
-  for (const std::string& text :
-       {""s, " "s, "{"s, "}"s, "{\"a\":1,}"s, "{'a':1}"s, "{\"a\" 1}"s, "{\"a\":01}"s, "{\"a\":+1}"s, "{\"a\":.5}"s, "{\"a\":NaN}"s,
-        "{\"a\":tru}"s, "{\"a\":1}}"s, "{\"a\":1} x"s, "{} {}"s, "{\"a\":\"\x01\"}"s, "{\"a\":\"\\x\"}"s, "{\"a\":\"\\u12\"}"s,
-        "{\"a\":1}\0"s, "{\"a\":1}\0garbage"s, "\xef\xbb\xbf{}"s, "/**/{}"s, "{\"a\":1e400}"s, "\"open"s, "{\"a\":\"\xff\"}"s}) {
+  for (const std::string& text : {""s,
+                                  " "s,
+                                  "{"s,
+                                  "}"s,
+                                  "{\"a\":1,}"s,
+                                  "{'a':1}"s,
+                                  "{\"a\" 1}"s,
+                                  "{\"a\":01}"s,
+                                  "{\"a\":+1}"s,
+                                  "{\"a\":.5}"s,
+                                  "{\"a\":NaN}"s,
+                                  "{\"a\":tru}"s,
+                                  "{\"a\":1}}"s,
+                                  "{\"a\":1} x"s,
+                                  "{} {}"s,
+                                  "{\"a\":\"\x01\"}"s,
+                                  "{\"a\":\"\\x\"}"s,
+                                  "{\"a\":\"\\u12\"}"s,
+                                  "{\"a\":1}\0"s,
+                                  "{\"a\":1}\0garbage"s,
+                                  "\xef\xbb\xbf{}"s,
+                                  "/**/{}"s,
+                                  "{\"a\":1e400}"s,
+                                  "\"open"s,
+                                  "{\"a\":\"\xff\"}"s}) {
     CAPTURE(text);
     CHECK(error_of(text) == "json.invalid");
   }
@@ -118,7 +147,9 @@ TEST_CASE("64 levels of nesting are read and the 65th is not, however it is made
 }
 
 TEST_CASE("an id is a string or a number of at most 128 bytes as written") {
-  const auto is_id = [](const std::string& written) { return is_request_id(read_json_request("{\"id\":" + written + "}").id); };
+  const auto is_id = [](const std::string& written) {
+    return is_request_id(read_json_request("{\"id\":" + written + "}").id);
+  };
   CHECK(is_id("0"));
   CHECK(is_id("\"\""));
   CHECK(is_id("-1.5e3"));
@@ -132,7 +163,12 @@ TEST_CASE("an id is a string or a number of at most 128 bytes as written") {
 
 TEST_CASE("what an App may publish is JSON, and what it may send an object without a seq") {
   for (const char* text : {"1", " [1] ", "\"x\"", "{\"seq\":1}"}) CHECK(is_sendable_json(text));
-  for (const std::string& text : {"1\0"s, "1 2"s, ""s, "\xef\xbb\xbf" "1"s, nested(65)}) CHECK_FALSE(is_sendable_json(text));
+  for (const std::string& text : {"1\0"s, "1 2"s, ""s,
+                                  "\xef\xbb\xbf"
+                                  "1"s,
+                                  nested(65)})
+    CHECK_FALSE(is_sendable_json(text));
   CHECK(is_sendable_json("{\"a\":{\"seq\":1}}", true));
-  for (const char* text : {"1", "[{}]", "{\"seq\":1}", "{\"s\\u0065q\":null}"}) CHECK_FALSE(is_sendable_json(text, true));
+  for (const char* text : {"1", "[{}]", "{\"seq\":1}", "{\"s\\u0065q\":null}"})
+    CHECK_FALSE(is_sendable_json(text, true));
 }

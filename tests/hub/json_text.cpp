@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/hub/json_text.hpp>
-
 #include <nlohmann/json.hpp>
+#include <switchboard/hub/json_text.hpp>
 
 #include "support/catch.hpp"
 
@@ -24,7 +23,10 @@ TEST_CASE("a JSON string is appended, with short escapes where there are any") {
 
 TEST_CASE("an object is built member by member, in order") {
   JsonObjectText text;
-  text.string("type", "a \"b\"").number("count", 18446744073709551615ULL).boolean("yes", true).boolean("no", false);
+  text.string("type", "a \"b\"")
+      .number("count", 18446744073709551615ULL)
+      .boolean("yes", true)
+      .boolean("no", false);
   CHECK(text.raw("data", "[1, 2]").take() ==
         R"({"type":"a \"b\"","count":18446744073709551615,"yes":true,"no":false,"data":[1, 2]})");
 }

@@ -28,7 +28,8 @@ TEST_CASE("a dollar in front is reserved, elsewhere it is not") {
 TEST_CASE("control characters are C0, DEL and C1, and no others") {
   for (const std::string& name : {"\0"s, "a\0b"s, "a\n"s, "\x1f"s, "a\x7f"s, "\u0080"s, "a\u009f"s})
     CHECK(check_channel(name) == ErrorCode::channel_invalid);
-  for (const char* name : {" ", "~", "\u00a0", "\u00bf", "\u0100", "\u2028", "Ā"}) CHECK_FALSE(check_channel(name));
+  for (const char* name : {" ", "~", "\u00a0", "\u00bf", "\u0100", "\u2028", "Ā"})
+    CHECK_FALSE(check_channel(name));
 }
 
 TEST_CASE("a user id that can be addressed is not empty, at most 200 bytes, and UTF-8") {

@@ -10,12 +10,18 @@ using Ws = sb::testing::TestConnection<Room<>>;
 namespace {
 
 const ConnectOptions plain{.last_seq = std::nullopt};
-ConnectOptions plain_on(unsigned shard) { return {.last_seq = std::nullopt, .shard = shard}; }
+ConnectOptions plain_on(unsigned shard) {
+  return {.last_seq = std::nullopt, .shard = shard};
+}
 
 /// A watcher, "wat", on the first shard, and the others where a test puts them.
 struct Watched : Hall<> {
   explicit Watched(unsigned shards, sb::testing::TestOptions<Room<>> options = {})
-      : Hall<>([&] { options.shards = shards; return options; }()), watcher(connect("wat", plain)) {
+      : Hall<>([&] {
+          options.shards = shards;
+          return options;
+        }()),
+        watcher(connect("wat", plain)) {
     subscribe(watcher, "room", true);
   }
   Ws enter(const std::string& token, const ConnectOptions& options = plain) {
@@ -44,7 +50,8 @@ struct Watched : Hall<> {
     std::string text;
     for (const json& notice : std::exchange(notices, {})) {
       REQUIRE(notice["channel"] == "room");
-      text += (text.empty() ? "" : " ") + std::string(notice["type"] == "join" ? "+" : "-") + notice["user"].get<std::string>();
+      text += (text.empty() ? "" : " ") + std::string(notice["type"] == "join" ? "+" : "-") +
+              notice["user"].get<std::string>();
     }
     return text;
   }
@@ -59,7 +66,8 @@ using Names = std::vector<std::string>;
 TEST_CASE("presence lists a user once, over all its connections and shards") {
   Watched hall(GENERATE(1u, 2u, 3u));
   const unsigned last = hall.app.shard_count() - 1;
-  auto a = hall.enter("ann"), b = hall.enter("ann", plain_on(last)), c = hall.enter("ann", {.shard = last / 2});
+  auto a = hall.enter("ann"), b = hall.enter("ann", plain_on(last)),
+       c = hall.enter("ann", {.shard = last / 2});
   auto d = hall.enter("ben", plain_on(last));
   REQUIRE(hall.users() == Names{"ann", "ben", "wat"});
   REQUIRE(hall.told() == "+ann +ben");
@@ -112,7 +120,8 @@ TEST_CASE("a stateful watcher's joins and leaves are numbered and replayed") {
 TEST_CASE("a user leaves at once by unsubscribing, by a Close frame, and when it is told to go") {
   Watched hall(GENERATE(1u, 2u));
   const unsigned last = hall.app.shard_count() - 1;
-  auto ws = hall.enter("ann", GENERATE(true, false) ? plain_on(hall.app.shard_count() - 1) : ConnectOptions{.shard = hall.app.shard_count() - 1});
+  auto ws = hall.enter("ann", GENERATE(true, false) ? plain_on(hall.app.shard_count() - 1)
+                                                    : ConnectOptions{.shard = hall.app.shard_count() - 1});
   REQUIRE(hall.told() == "+ann");
   const int how = GENERATE(range(0, 6));
   CAPTURE(how);
@@ -130,8 +139,9 @@ TEST_CASE("a user leaves at once by unsubscribing, by a Close frame, and when it
 TEST_CASE("a user who was cut off leaves when the grace time is over, to the moment") {
   const auto grace = GENERATE(10s, 25s);
   Watched hall(GENERATE(1u, 2u), {.sessions = {.presence_grace = grace}});
-  auto ws = hall.enter("ann", {.last_seq = GENERATE(true, false) ? std::optional<std::uint64_t>(0) : std::nullopt,
-                               .shard = hall.app.shard_count() - 1});
+  auto ws =
+      hall.enter("ann", {.last_seq = GENERATE(true, false) ? std::optional<std::uint64_t>(0) : std::nullopt,
+                         .shard = hall.app.shard_count() - 1});
   REQUIRE(hall.told() == "+ann");
   ws.cut();
   hall.app.advance(grace - 1ns);
@@ -144,7 +154,8 @@ TEST_CASE("a user who was cut off leaves when the grace time is over, to the mom
   REQUIRE(hall.told().empty());
 }
 
-TEST_CASE("without a grace time a cut is a leave, and a session that expires within it stays listed till its end") {
+TEST_CASE(
+    "without a grace time a cut is a leave, and a session that expires within it stays listed till its end") {
   {
     Watched hall(1, {.sessions = {.presence_grace = 0s}});
     hall.enter("ann").cut();
@@ -165,7 +176,8 @@ TEST_CASE("nobody hears of a user who is back within the grace time") {
   REQUIRE(hall.told() == "+ann");
   ws.cut();
   hall.app.advance(9s);
-  Ws back = GENERATE(true, false) ? hall.connect("ann", {.session = ws.session(), .last_seq = 0}) : hall.enter("ann", plain);
+  Ws back = GENERATE(true, false) ? hall.connect("ann", {.session = ws.session(), .last_seq = 0})
+                                  : hall.enter("ann", plain);
   hall.app.advance(1min);
   REQUIRE(hall.told().empty());
   REQUIRE(hall.users() == Names{"ann", "wat"});
@@ -177,8 +189,10 @@ TEST_CASE("a user who is back later joins anew") {
   Watched hall(GENERATE(1u, 2u));
   auto ws = hall.enter("ann", {.shard = hall.app.shard_count() - 1});
   const bool was_cut = GENERATE(true, false);
-  if (was_cut) ws.cut();
-  else ws.close();
+  if (was_cut)
+    ws.cut();
+  else
+    ws.close();
   hall.app.advance(11s);
   REQUIRE(hall.told() == "+ann -ann");
   auto back = hall.connect("ann", {.session = ws.session(), .last_seq = 0});
@@ -267,7 +281,8 @@ TEST_CASE("presence_info stands beside the user, in the list and in its join") {
   REQUIRE(hall.watcher.receive_json() ==
           json{{"type", "join"}, {"channel", "room"}, {"user", "ann"}, {"info", {{"token", "ann:blue"}}}});
   hall.watcher.send_json({{"action", "presence"}, {"channel", "room"}});
-  REQUIRE(hall.watcher.receive_json()["users"][0] == json{{"user", "ann"}, {"info", {{"token", "ann:blue"}}}});
+  REQUIRE(hall.watcher.receive_json()["users"][0] ==
+          json{{"user", "ann"}, {"info", {{"token", "ann:blue"}}}});
 }
 
 TEST_CASE("anonymous users are not listed, and come and go unnoticed") {
@@ -304,7 +319,8 @@ TEST_CASE("whatever comes and goes at once, what was told ends as what is listed
       for (unsigned burst = random(4); burst-- > 0;) {  // without anything being delivered in between
         auto& client = clients[random(9)];
         if (!client) {
-          client = hall.connect("u" + std::to_string((&client - clients.data()) / 3), plain_on(random(shards)));
+          client =
+              hall.connect("u" + std::to_string((&client - clients.data()) / 3), plain_on(random(shards)));
         } else if (const unsigned what = random(8); what < 5) {
           client->send_json({{"action", what < 3 ? "subscribe" : "unsubscribe"}, {"channel", "room"}});
         } else {
@@ -320,8 +336,10 @@ TEST_CASE("whatever comes and goes at once, what was told ends as what is listed
       if (c != ' ') {
         word += c;
       } else if (!word.empty()) {
-        if (word[0] == '+') present.insert(word.substr(1));
-        else present.erase(word.substr(1));
+        if (word[0] == '+')
+          present.insert(word.substr(1));
+        else
+          present.erase(word.substr(1));
         word.clear();
       }
     }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/hub/presence_roster.hpp>
-
 #include <optional>
 #include <string>
+#include <switchboard/hub/presence_roster.hpp>
 
 #include "support/catch.hpp"
 
@@ -76,7 +75,8 @@ TEST_CASE_METHOD(Fixture, "back within the grace time, nobody hears of it") {
   CHECK(roster.leave("c", "ann", now) == Effect::left);
 }
 
-TEST_CASE_METHOD(Fixture, "while another connection is there a cut one is no reason to leave, and none to stay after") {
+TEST_CASE_METHOD(
+    Fixture, "while another connection is there a cut one is no reason to leave, and none to stay after") {
   roster.enter("c", "ann");
   roster.enter("c", "ann");
   CHECK(roster.cut("c", "ann", start + 10s) == Effect::nothing);
@@ -85,7 +85,8 @@ TEST_CASE_METHOD(Fixture, "while another connection is there a cut one is no rea
   CHECK(left_by(start + 10s) == "c/ann");
 }
 
-TEST_CASE_METHOD(Fixture, "a grace time that ended while another connection was there counts no more when that leaves") {
+TEST_CASE_METHOD(
+    Fixture, "a grace time that ended while another connection was there counts no more when that leaves") {
   roster.enter("c", "ann");
   roster.enter("c", "ann");
   roster.cut("c", "ann", start + 10s);

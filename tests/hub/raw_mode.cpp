@@ -16,7 +16,9 @@ struct EchoApp {
   struct User {
     std::string id;
   };
-  std::optional<User> authenticate(const switchboard::UpgradeRequest& request) { return User{std::string(request.token)}; }
+  std::optional<User> authenticate(const switchboard::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
 
   void on_text(Handle connection, std::string_view text) {
     if (text == "throw") throw std::runtime_error("that broke");
@@ -49,7 +51,8 @@ TEST_CASE("in raw mode text and binary come as they are, JSON and pings of JSON 
   Bench<EchoApp> bench;
   auto ws = bench.connect("ann");
   CHECK_FALSE(ws.is_stateful());
-  for (const char* text : {"", "plain", R"({"type":"pong"})", R"({"action":"subscribe","channel":"c"})", "{", "é"})
+  for (const char* text :
+       {"", "plain", R"({"type":"pong"})", R"({"action":"subscribe","channel":"c"})", "{", "é"})
     CHECK(ask(ws, text) == text);
   ws.send_raw("");
   ws.send_raw("ab");

@@ -14,7 +14,8 @@ struct Answer {
 
 struct Door : Hall<> {
   using Hall<>::Hall;
-  std::shared_ptr<sb::testing::TestSocket> open(const std::string& bytes, sb::Admission admission = sb::Admission::admitted) {
+  std::shared_ptr<sb::testing::TestSocket> open(const std::string& bytes,
+                                                sb::Admission admission = sb::Admission::admitted) {
     auto socket = std::make_shared<sb::testing::TestSocket>();
     socket->to_server = bytes;
     answer.clear();
@@ -48,13 +49,14 @@ struct Door : Hall<> {
 /// A request with one thing after the other wrong, or right.
 struct Request {
   bool host = true;
-  std::string method = "GET", path = "/ws", upgrade = "websocket", version = "13", key = "dGhlIHNhbXBsZSBub25jZQ==",
-              origin = "http://localhost", token = "ann", last_seq = "0", more = "";
+  std::string method = "GET", path = "/ws", upgrade = "websocket", version = "13",
+              key = "dGhlIHNhbXBsZSBub25jZQ==", origin = "http://localhost", token = "ann", last_seq = "0",
+              more = "";
   std::string text() const {
     return method + " " + path + "?token=" + token + "&last_seq=" + last_seq + " HTTP/1.1\r\n" +
            (host ? "Host: localhost\r\n" : "") + (upgrade.empty() ? "" : "Upgrade: " + upgrade + "\r\n") +
-           "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: " + version + "\r\nSec-WebSocket-Key: " + key +
-           "\r\nOrigin: " + origin + "\r\n" + more + "\r\n";
+           "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Version: " + version +
+           "\r\nSec-WebSocket-Key: " + key + "\r\nOrigin: " + origin + "\r\n" + more + "\r\n";
   }
 };
 
@@ -110,9 +112,12 @@ TEST_CASE("each refusal says what helps") {
     REQUIRE(answer.status == 426);
     REQUIRE(answer.head.find("Sec-WebSocket-Version: 13") != std::string::npos);
   }
-  SECTION("another upgrade is 400") { REQUIRE(ask([](Request& r) { r.upgrade = "h2c"; }).status == 400); }
+  SECTION("another upgrade is 400") {
+    REQUIRE(ask([](Request& r) { r.upgrade = "h2c"; }).status == 400);
+  }
   SECTION("a key that is not 16 bytes") {
-    for (const char* key : {"", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZSE=", "dGhlIHNhbXBsZSBub25jZ*=="})
+    for (const char* key :
+         {"", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZSE=", "dGhlIHNhbXBsZSBub25jZ*=="})
       REQUIRE(ask([key](Request& r) { r.key = key; }).status == 400);
   }
   SECTION("401 comes with what authenticate says") {
@@ -133,7 +138,10 @@ TEST_CASE("each refusal says what helps") {
     REQUIRE(ask([](Request& r) { r.token = "%ff"; }).status == 401);
   }
   SECTION("the bearer token serves as well") {
-    REQUIRE(ask([](Request& r) { r.token = ""; r.more = "Authorization: Bearer ann\r\n"; }).status == 101);
+    REQUIRE(ask([](Request& r) {
+              r.token = "";
+              r.more = "Authorization: Bearer ann\r\n";
+            }).status == 101);
   }
   SECTION("429 and 503 when the host says so, after the origin and before the token") {
     for (const bool is_full : {false, true}) {
@@ -145,9 +153,12 @@ TEST_CASE("each refusal says what helps") {
       REQUIRE(door.ask(request.text(), admission).status == 403);
     }
   }
-  SECTION("the admin port has no WebSocket") { REQUIRE(door.ask(Request{}.text(), sb::Admission::admin).status == 404); }
+  SECTION("the admin port has no WebSocket") {
+    REQUIRE(door.ask(Request{}.text(), sb::Admission::admin).status == 404);
+  }
   SECTION("not HTTP at all") {
-    for (const char* bytes : {"hello\r\n\r\n", "GET /ws\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on\r\n"})
+    for (const char* bytes :
+         {"hello\r\n\r\n", "GET /ws\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on\r\n"})
       REQUIRE(door.ask(bytes).status == 400);
   }
 }
@@ -214,9 +225,11 @@ TEST_CASE("a peer that is gone, or takes nothing, before it has its answer leave
 
 TEST_CASE("what is for no WebSocket is the host's to answer") {
   Door door;
-  door.app.host().serve = [](const sb::UpgradeRequest& request, bool is_admin) -> std::optional<sb::HttpResponse> {
+  door.app.host().serve = [](const sb::UpgradeRequest& request,
+                             bool is_admin) -> std::optional<sb::HttpResponse> {
     if (request.path() != "/healthz") return std::nullopt;
-    return sb::HttpResponse{.content_type = "application/json", .body = is_admin ? "\"admin\"" : "\"public\""};
+    return sb::HttpResponse{.content_type = "application/json",
+                            .body = is_admin ? "\"admin\"" : "\"public\""};
   };
   const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
   REQUIRE(door.ask(request).body == "public");

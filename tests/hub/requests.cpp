@@ -22,7 +22,8 @@ TEST_CASE("subscribe, publish and unsubscribe are answered as protocol.md shows,
   CHECK(ask(bob, R"({"action":"publish","channel":"news","data":2,"id":7})") ==
         R"({"status":"published","channel":"news","id":7})");
   CHECK(ann.receive_text() == R"({"type":"message","channel":"news","data":2})");
-  CHECK(ask(ann, R"({"action":"unsubscribe","channel":"news"})") == R"({"status":"unsubscribed","channel":"news"})");
+  CHECK(ask(ann, R"({"action":"unsubscribe","channel":"news"})") ==
+        R"({"status":"unsubscribed","channel":"news"})");
   bob.send_text(R"({"action":"publish","channel":"news","data":3})");
   CHECK(bob.is_idle());
   CHECK(ann.is_idle());
@@ -40,15 +41,19 @@ TEST_CASE("a publisher that is a subscriber gets its own message too") {
 TEST_CASE("an id is repeated as it was written by every kind of answer") {
   Bench<> bench;
   auto ws = bench.connect("ann");
-  for (const std::string id : {"0", "12345678901234567890123", "-1.50E+2", R"("")", R"("\u00e9\/\"")", R"("é")"}) {
+  for (const std::string id :
+       {"0", "12345678901234567890123", "-1.50E+2", R"("")", R"("\u00e9\/\"")", R"("é")"}) {
     CAPTURE(id);
     const auto with_id = [&](const std::string& members) { return "{" + members + ",\"id\" : " + id + " }"; };
     const std::string end = ",\"id\":" + id + "}";
-    CHECK(ask(ws, with_id(R"("action":"subscribe","channel":"c")")) == R"({"status":"subscribed","channel":"c")" + end);
+    CHECK(ask(ws, with_id(R"("action":"subscribe","channel":"c")")) ==
+          R"({"status":"subscribed","channel":"c")" + end);
     CHECK(ask(ws, with_id(R"("action":"presence","channel":"c")")) ==
           R"({"status":"presence","channel":"c","count":1,"users":[{"user":"ann"}])" + end);
-    CHECK(ask(ws, with_id(R"("action":"unsubscribe","channel":"c")")) == R"({"status":"unsubscribed","channel":"c")" + end);
-    CHECK(ask(ws, with_id(R"("action":"publish","channel":"c","data":0)")) == R"({"status":"published","channel":"c")" + end);
+    CHECK(ask(ws, with_id(R"("action":"unsubscribe","channel":"c")")) ==
+          R"({"status":"unsubscribed","channel":"c")" + end);
+    CHECK(ask(ws, with_id(R"("action":"publish","channel":"c","data":0)")) ==
+          R"({"status":"published","channel":"c")" + end);
     CHECK(ask(ws, with_id(R"("action":"subscribe")")).ends_with(end));  // an error
     CHECK(ask(ws, with_id(R"("action":"what the App knows")")) == R"({"status":"seen")" + end);
   }
@@ -57,11 +62,14 @@ TEST_CASE("an id is repeated as it was written by every kind of answer") {
 TEST_CASE("an id of 128 bytes is repeated, a longer one or one of another type is not, and is refused") {
   Bench<> bench;
   auto ws = bench.connect("ann");
-  const auto publish = [](const std::string& id) { return R"({"action":"publish","channel":"c","data":0,"id":)" + id + "}"; };
+  const auto publish = [](const std::string& id) {
+    return R"({"action":"publish","channel":"c","data":0,"id":)" + id + "}";
+  };
   const std::string longest = "\"" + std::string(126, 'x') + "\"";
   CHECK(ask(ws, publish(longest)).ends_with(longest + "}"));
-  for (const std::string& id : {"\"" + std::string(127, 'x') + "\"", std::string(129, '1'), std::string("null"),
-                                std::string("true"), std::string("[1]"), std::string("{}")})
+  for (const std::string& id :
+       {"\"" + std::string(127, 'x') + "\"", std::string(129, '1'), std::string("null"), std::string("true"),
+        std::string("[1]"), std::string("{}")})
     CHECK(ask_error(ws, publish(id)) == "field.invalid");
   CHECK(ask_error(ws, R"({"anything":1,"id":null})") == "field.invalid");
 }
@@ -69,8 +77,9 @@ TEST_CASE("an id of 128 bytes is repeated, a longer one or one of another type i
 TEST_CASE("data is forwarded as the bytes that came") {
   Bench<> bench;
   auto ws = bench.subscriber("ann", "c");
-  for (const std::string data : {"12345678901234567890123", "1.10", "-0.0", "1E5", "null", "true", R"("\u00e9\ud83d\ude00\/")",
-                                 "\"é\U0001F600\u2028\"", R"({"b":1,"a":2,"b":3})", "[ 1 ,\t2\r\n]", R"("")", "{ }"}) {
+  for (const std::string data :
+       {"12345678901234567890123", "1.10", "-0.0", "1E5", "null", "true", R"("\u00e9\ud83d\ude00\/")",
+        "\"é\U0001F600\u2028\"", R"({"b":1,"a":2,"b":3})", "[ 1 ,\t2\r\n]", R"("")", "{ }"}) {
     CAPTURE(data);
     CHECK(ask(ws, R"({"action":"publish","channel":"c","data": )" + data + R"( ,"x":0})") ==
           R"({"type":"message","channel":"c","data":)" + data + "}");
@@ -106,7 +115,8 @@ TEST_CASE("a channel's name is told back in JSON, whatever its bytes") {
   CHECK(ask(ws, R"({"action":"subscribe","channel":")" + longest + "\"}").find(longest) != std::string::npos);
 }
 
-TEST_CASE("a second subscribe is answered and not doubled; unsubscribing what is not subscribed is answered") {
+TEST_CASE(
+    "a second subscribe is answered and not doubled; unsubscribing what is not subscribed is answered") {
   Bench<> bench;
   auto ws = bench.connect("ann");
   CHECK(ask(ws, subscribe_news) == ask(ws, subscribe_news));
@@ -115,12 +125,15 @@ TEST_CASE("a second subscribe is answered and not doubled; unsubscribing what is
   CHECK(ws.is_idle());
   CHECK(bench.test.metrics().subscriptions.value() == 1);
   for (int i = 0; i < 2; ++i)
-    CHECK(ask(ws, R"({"action":"unsubscribe","channel":"news"})") == R"({"status":"unsubscribed","channel":"news"})");
-  CHECK(ask(ws, R"({"action":"unsubscribe","channel":"never"})") == R"({"status":"unsubscribed","channel":"never"})");
+    CHECK(ask(ws, R"({"action":"unsubscribe","channel":"news"})") ==
+          R"({"status":"unsubscribed","channel":"news"})");
+  CHECK(ask(ws, R"({"action":"unsubscribe","channel":"never"})") ==
+        R"({"status":"unsubscribed","channel":"never"})");
   CHECK(bench.test.metrics().subscriptions.value() == 0);
 }
 
-TEST_CASE("no message of a channel precedes its subscribed, and none follows its unsubscribed, across shards") {
+TEST_CASE(
+    "no message of a channel precedes its subscribed, and none follows its unsubscribed, across shards") {
   Bench<> bench({.shards = 2});
   auto ann = bench.connect("ann", {.last_seq = std::nullopt, .shard = 0});
   auto bob = bench.connect("bob", {.last_seq = std::nullopt, .shard = 1});
@@ -143,7 +156,8 @@ TEST_CASE("no message of a channel precedes its subscribed, and none follows its
   CHECK(is_unsubscribed);
 }
 
-TEST_CASE("what is published after a subscribed answer arrives, in the publisher's order, once, on either shard") {
+TEST_CASE(
+    "what is published after a subscribed answer arrives, in the publisher's order, once, on either shard") {
   Bench<> bench({.shards = 2});
   auto near = bench.subscriber("ann", "news", {.last_seq = std::nullopt, .shard = 0});
   auto far = bench.subscriber("cid", "news", {.last_seq = std::nullopt, .shard = 1});
@@ -168,7 +182,8 @@ TEST_CASE("presence lists each user once, however many connections it has, on ev
 TEST_CASE("joins and leaves are told to those who asked, and not of oneself") {
   Bench<> bench;
   auto ann = bench.connect("ann"), quiet = bench.subscriber("cid", "news");
-  CHECK(ask(ann, R"({"action":"subscribe","channel":"news","presence":true})") == R"({"status":"subscribed","channel":"news"})");
+  CHECK(ask(ann, R"({"action":"subscribe","channel":"news","presence":true})") ==
+        R"({"status":"subscribed","channel":"news"})");
   auto bob = bench.subscriber("bob", "news");
   CHECK(ann.receive_text() == R"({"type":"join","channel":"news","user":"bob"})");
   bob.send_json({{"action", "unsubscribe"}, {"channel", "news"}});
@@ -182,7 +197,8 @@ TEST_CASE("joins and leaves are told to those who asked, and not of oneself") {
 TEST_CASE("joins can be asked for later, with a second subscribe") {
   Bench<> bench;
   auto ann = bench.subscriber("ann", "news");
-  CHECK(ask(ann, R"({"action":"subscribe","channel":"news","presence":true})") == R"({"status":"subscribed","channel":"news"})");
+  CHECK(ask(ann, R"({"action":"subscribe","channel":"news","presence":true})") ==
+        R"({"status":"subscribed","channel":"news"})");
   auto bob = bench.subscriber("bob", "news");
   CHECK(ann.receive_json()["type"] == "join");
 }
@@ -192,7 +208,8 @@ TEST_CASE("a client's JSON ping is answered, its pong is not") {
   auto ws = bench.connect("ann");
   CHECK(ask(ws, R"({"type":"ping"})") == R"({"type":"pong"})");
   CHECK(ask(ws, R"( { "type" : "ping" } )") == R"({"type":"pong"})");
-  CHECK(ask(ws, R"({"type":"p\u0069ng","padding":")" + std::string(1000, '-') + "\"}") == R"({"type":"pong"})");
+  CHECK(ask(ws, R"({"type":"p\u0069ng","padding":")" + std::string(1000, '-') + "\"}") ==
+        R"({"type":"pong"})");
   ws.send_text(R"({"type":"pong"})");
   CHECK(ws.is_idle());
   ws.send_frame({.opcode = switchboard::Opcode::ping, .payload = "beat"});
@@ -204,8 +221,12 @@ TEST_CASE("any other object goes to the App, with or without an action") {
   std::vector<Json> seen;
   bench.app.message_hook = [&](auto, Json message) { seen.push_back(std::move(message)); };
   auto ws = bench.connect("ann");
-  const std::vector<std::string> objects{"{}", R"({"action":"dance","id":1})", R"({"type":"hello"})", R"({"data":1.5,"action":""})",
-                                         R"({"action":"Subscribe"})", R"({"type":"ping","action":"x"})"};
+  const std::vector<std::string> objects{"{}",
+                                         R"({"action":"dance","id":1})",
+                                         R"({"type":"hello"})",
+                                         R"({"data":1.5,"action":""})",
+                                         R"({"action":"Subscribe"})",
+                                         R"({"type":"ping","action":"x"})"};
   for (const std::string& object : objects) ws.send_text(object);
   CHECK(ws.is_idle());
   REQUIRE(seen.size() == objects.size());
@@ -218,7 +239,8 @@ TEST_CASE("a session remembers its last 100 publish ids, answers them again and 
   auto ws = bench.connect("ann", {});
   const auto publish = [&](const std::string& id) {
     const std::string answer = ask(ws, R"({"action":"publish","channel":"c","data":1,"id":)" + id + "}");
-    return answer == R"({"status":"published","channel":"c","id":)" + id + "}" && listener.try_receive_json().has_value();
+    return answer == R"({"status":"published","channel":"c","id":)" + id + "}" &&
+           listener.try_receive_json().has_value();
   };
   CHECK(publish("\"x\""));
   CHECK_FALSE(publish("\"x\""));
@@ -229,7 +251,7 @@ TEST_CASE("a session remembers its last 100 publish ids, answers them again and 
   for (int i = 2; i <= 99; ++i) CHECK(publish(std::to_string(i)));
   CHECK_FALSE(publish("\"x\""));  // with 1 to 99 it makes 100
   CHECK(publish("100"));
-  CHECK(publish("\"x\""));        // forgotten: it was the oldest
+  CHECK(publish("\"x\""));  // forgotten: it was the oldest
   CHECK_FALSE(publish("2"));
   CHECK(listener.is_idle());
 }
@@ -248,7 +270,9 @@ TEST_CASE("in a session messages carry seq as the first member, answers and erro
   Bench<> bench;
   auto ws = bench.connect("ann", {});
   CHECK(ask(ws, subscribe_news) == R"({"status":"subscribed","channel":"news"})");
-  CHECK(ask(ws, R"({"action":"publish","channel":"news","data":1})") == R"({"seq":1,"type":"message","channel":"news","data":1})");
+  CHECK(ask(ws, R"({"action":"publish","channel":"news","data":1})") ==
+        R"({"seq":1,"type":"message","channel":"news","data":1})");
   CHECK(ask_error(ws, "[]") == "message.not_object");
-  CHECK(ask(ws, R"({"action":"publish","channel":"news","data":2})") == R"({"seq":2,"type":"message","channel":"news","data":2})");
+  CHECK(ask(ws, R"({"action":"publish","channel":"news","data":2})") ==
+        R"({"seq":2,"type":"message","channel":"news","data":2})");
 }

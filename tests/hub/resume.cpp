@@ -21,12 +21,14 @@ struct Shards : Hall<> {
 };
 
 void require_news(Ws& ws, int from, int to) {
-  for (int i = from; i <= to; ++i) REQUIRE(ws.receive_json() == numbered(static_cast<std::uint64_t>(i), "news", i));
+  for (int i = from; i <= to; ++i)
+    REQUIRE(ws.receive_json() == numbered(static_cast<std::uint64_t>(i), "news", i));
 }
 
 }  // namespace
 
-TEST_CASE("without last_seq a connection is plain: no welcome, no numbers, and a session in the URL is ignored") {
+TEST_CASE(
+    "without last_seq a connection is plain: no welcome, no numbers, and a session in the URL is ignored") {
   Shards hall(GENERATE(1u, 2u));
   auto old = hall.connect("ann");
   auto ws = hall.connect("ann", {.session = old.session(), .last_seq = std::nullopt, .shard = hall.other});
@@ -45,8 +47,9 @@ TEST_CASE("a new session counts from 0, and what it cannot know it does not clai
   const std::string unknown(32, 'a');
   REQUIRE(terms(hall.connect("ann", {.last_seq = 0}).welcome()) == terms(0, false, 0, 0));
   REQUIRE(terms(hall.connect("ann", {.last_seq = 7}).welcome()) == terms(0, false, 0, nullptr));
-  for (const std::string& session : {unknown + "-0", unknown + "-1", unknown + "-7", unknown, std::string("x"),
-                                     unknown + "-", unknown + "-4294967296", unknown + "-0x"}) {
+  for (const std::string& session :
+       {unknown + "-0", unknown + "-1", unknown + "-7", unknown, std::string("x"), unknown + "-",
+        unknown + "-4294967296", unknown + "-0x"}) {
     for (const std::uint64_t last_seq : {0u, 7u}) {
       const auto ws = hall.connect("ann", {.session = session, .last_seq = last_seq});
       REQUIRE(terms(ws.welcome()) == terms(0, false, 0, nullptr));
@@ -66,12 +69,13 @@ TEST_CASE("the welcome tells the session and the heartbeat") {
 TEST_CASE("a malformed last_seq is refused, whatever the session") {
   Shards hall(GENERATE(1u, 2u));
   const auto ws = hall.connect("ann");
-  for (const std::string form : {"", "-1", "+1", "%201", "1%20", "1.0", "0x1", "1e3", "abc", "00000000000000000",
-                                 "9007199254740992", "99999999999999999999", "1,2"}) {
+  for (const std::string form : {"", "-1", "+1", "%201", "1%20", "1.0", "0x1", "1e3", "abc",
+                                 "00000000000000000", "9007199254740992", "99999999999999999999", "1,2"}) {
     CAPTURE(form);
     for (const std::string& session : {std::string(), "&session=" + ws.session()}) {
       try {
-        hall.connect("ann", {.last_seq = std::nullopt, .shard = hall.other, .query = "last_seq=" + form + session});
+        hall.connect("ann",
+                     {.last_seq = std::nullopt, .shard = hall.other, .query = "last_seq=" + form + session});
         FAIL("it was let in");
       } catch (const Refused& refused) {
         REQUIRE(refused.status == 400);
@@ -79,7 +83,8 @@ TEST_CASE("a malformed last_seq is refused, whatever the session") {
       }
     }
   }
-  REQUIRE(terms(hall.connect("ann", {.last_seq = 9007199254740991}).welcome()) == terms(0, false, 0, nullptr));
+  REQUIRE(terms(hall.connect("ann", {.last_seq = 9007199254740991}).welcome()) ==
+          terms(0, false, 0, nullptr));
   auto zeros = connect_by_hand(hall.app, "/ws?token=ann&last_seq=0000000000000000");
   REQUIRE(terms(zeros.receive_json()) == terms(0, false, 0, 0));
 }
@@ -117,8 +122,9 @@ TEST_CASE("what came while the client was away is replayed behind the welcome, t
   auto again = hall.back(ws, 0);
   REQUIRE(terms(again.welcome()) == terms(6, true, 6, 0));
   require_news(again, 1, 6);
-  REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann", "suspend ann", "resume ann 4/0 ok",
-                                                                 "suspend ann", "resume ann 6/0 ok"});
+  REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann", "suspend ann",
+                                                                "resume ann 4/0 ok", "suspend ann",
+                                                                "resume ann 6/0 ok"});
 }
 
 TEST_CASE("a gap larger than what was kept is told with its exact size, and the rest replayed") {
@@ -221,10 +227,13 @@ TEST_CASE("a socket moves to its session's shard with its unread bytes and its u
   Hall<> hall({.shards = 2});
   auto ws = hall.connect("ann");
   ws.cut();
-  const auto frame = [](const std::string& text) { return encode(sb::testing::ClientFrame{.payload = text}); };
+  const auto frame = [](const std::string& text) {
+    return encode(sb::testing::ClientFrame{.payload = text});
+  };
   const std::string early = frame(R"({"action":"subscribe","channel":"news","id":1})") +
                             frame(R"({"action":"publish","channel":"news","data":"early","id":2})");
-  auto back = connect_by_hand(hall.app, "/ws?token=ann:new&last_seq=0&session=" + ws.session(), ~std::size_t{0}, 1, early);
+  auto back = connect_by_hand(hall.app, "/ws?token=ann:new&last_seq=0&session=" + ws.session(),
+                              ~std::size_t{0}, 1, early);
   REQUIRE(terms(back.receive_json()) == terms(0, true, 0, 0));
   REQUIRE(back.receive_json() == json{{"status", "subscribed"}, {"channel", "news"}, {"id", 1}});
   REQUIRE(back.receive_json() == numbered(1, "news", "early"));
@@ -240,8 +249,10 @@ TEST_CASE("a socket whose unread bytes had stopped its reading is read again whe
   auto ws = hall.connect("ann");
   ws.cut();
   std::string early;
-  for (int i = 0; i < 2000; ++i) early += encode(sb::testing::ClientFrame{.payload = R"({"type":"ping","and":"so on and on"})"});
-  auto back = connect_by_hand(hall.app, "/ws?token=ann&last_seq=0&session=" + ws.session(), ~std::size_t{0}, 1, early);
+  for (int i = 0; i < 2000; ++i)
+    early += encode(sb::testing::ClientFrame{.payload = R"({"type":"ping","and":"so on and on"})"});
+  auto back = connect_by_hand(hall.app, "/ws?token=ann&last_seq=0&session=" + ws.session(), ~std::size_t{0},
+                              1, early);
   REQUIRE(received(back).size() == 2001);
   back.send_json({{"type", "ping"}});
   REQUIRE(back.receive_json() == json{{"type", "pong"}});

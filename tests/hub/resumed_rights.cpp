@@ -63,7 +63,8 @@ TEST_CASE("the user that resumes a session replaces the one it had") {
   auto back = hall.connect("ann:new", {.session = ws.session(), .last_seq = 0, .shard = 1});
   REQUIRE(back.is_idle());
   asker.send_json({{"action", "presence"}, {"channel", "news"}});
-  REQUIRE(asker.receive_json()["users"] == json{{{"user", "ann"}, {"info", {{"token", "ann:new"}}}}, {{"user", "ben"}}});
+  REQUIRE(asker.receive_json()["users"] ==
+          json{{{"user", "ann"}, {"info", {{"token", "ann:new"}}}}, {{"user", "ben"}}});
   subscribe(back, "more");
   REQUIRE(hall.world.take_journal().back() == "resume ann:new 0/0 ok");
 }
@@ -100,8 +101,9 @@ TEST_CASE("an acknowledged message is let go of") {
   for (int i = 1; i <= 5; ++i) hall.world.send["ann"]({{"n", i}});
   REQUIRE(received(ws).size() == 5);
   ws.send_text(R"({"type":"pong","seq":3})");
-  for (const auto* nonsense : {R"({"type":"pong","seq":-1})", R"({"type":"pong","seq":"5"})", R"({"type":"pong","seq":4.5})",
-                               R"({"type":"pong"})", R"({"type":"pong","seq":null})"})
+  for (const auto* nonsense :
+       {R"({"type":"pong","seq":-1})", R"({"type":"pong","seq":"5"})", R"({"type":"pong","seq":4.5})",
+        R"({"type":"pong"})", R"({"type":"pong","seq":null})"})
     ws.send_text(nonsense);
   REQUIRE(ws.is_idle());
   ws.cut();
@@ -133,13 +135,24 @@ TEST_CASE("what ends a session, and what leaves it to be resumed") {
       {"1000 by the client", [](Hall<>&, auto& ws) { ws.close(); }, true},
       {"1001 by the client", [](Hall<>&, auto& ws) { ws.close(sb::CloseCode::going_away); }, true},
       {"4000 by the client", [](Hall<>&, auto& ws) { ws.close(static_cast<sb::CloseCode>(4000)); }, true},
-      {"4002", [](Hall<>& hall, auto& ws) { ws.stop_reading(); hall.app.advance(60s); }, true},
+      {"4002",
+       [](Hall<>& hall, auto& ws) {
+         ws.stop_reading();
+         hall.app.advance(60s);
+       },
+       true},
       {"1000 by the App", app_closes(1000), false},
       {"1008 by the App", app_closes(1008), false},
       {"4401 by the App", app_closes(4401), false},
       {"4003", [](Hall<>& hall, auto&) { hall.app.shard(1).disconnect_user("ann"); }, false},
-      {"4401 for the user", [](Hall<>& hall, auto&) { hall.app.shard(1).disconnect_user("ann", sb::CloseCode::token_expired); }, false},
-      {"1008 for its rate", [](Hall<>&, auto& ws) { for (int i = 0; i < 40; ++i) ws.send_json({{"a", 1}}); }, false},
+      {"4401 for the user",
+       [](Hall<>& hall, auto&) { hall.app.shard(1).disconnect_user("ann", sb::CloseCode::token_expired); },
+       false},
+      {"1008 for its rate",
+       [](Hall<>&, auto& ws) {
+         for (int i = 0; i < 40; ++i) ws.send_json({{"a", 1}});
+       },
+       false},
   };
   const Case& test = cases[GENERATE_COPY(range(std::size_t{0}, cases.size()))];
   CAPTURE(test.what);
@@ -159,9 +172,12 @@ TEST_CASE("a parked session is destroyed by disconnect_user and by the App's clo
   Hall<> hall({.shards = 2});
   auto ws = hall.connect("ann");
   ws.cut();
-  if (GENERATE(true, false)) hall.app.shard(1).disconnect_user("ann");
-  else hall.world.close["ann"](sb::CloseCode::normal);
+  if (GENERATE(true, false))
+    hall.app.shard(1).disconnect_user("ann");
+  else
+    hall.world.close["ann"](sb::CloseCode::normal);
   hall.app.run();
-  REQUIRE(terms(hall.connect("ann", {.session = ws.session(), .last_seq = 0}).welcome()) == terms(0, false, 0, nullptr));
+  REQUIRE(terms(hall.connect("ann", {.session = ws.session(), .last_seq = 0}).welcome()) ==
+          terms(0, false, 0, nullptr));
   REQUIRE(hall.metric(&sb::HubMetrics::sessions_parked) == 0);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <asio/post.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -7,15 +10,10 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <switchboard/testing/websocket_test_client.hpp>
 #include <utility>
 #include <variant>
 #include <vector>
-
-#include <asio/post.hpp>
-#include <asio/this_coro.hpp>
-#include <asio/use_awaitable.hpp>
-
-#include <switchboard/testing/websocket_test_client.hpp>
 
 #include "support/catch.hpp"
 
@@ -35,14 +33,14 @@ struct World {
   std::map<std::string, std::function<bool(const json&)>> send;
   std::map<std::string, std::function<bool(std::uint32_t, std::string_view)>> send_binary;
   std::map<std::string, std::function<bool(sb::CloseCode)>> close;
-  std::map<std::string, std::function<int()>> count;  ///< adds one to the session's State
+  std::map<std::string, std::function<int()>> count;         ///< adds one to the session's State
   std::map<std::string, std::function<bool(bool)>> in_room;  ///< by token: (un)subscribes, without a request
 
   std::vector<std::string> take_journal() { return std::exchange(journal, {}); }
 };
 
-/// A token is a user's id, or "id:anything" for the same user with other rights; some are special. With `is_slow`
-/// may_subscribe is awaitable.
+/// A token is a user's id, or "id:anything" for the same user with other rights; some are special. With
+/// `is_slow` may_subscribe is awaitable.
 template <class HeartbeatPolicy = sb::JsonHeartbeat, bool is_slow = false>
 struct Room {
   using Heartbeat = HeartbeatPolicy;
@@ -66,9 +64,12 @@ struct Room {
     return User{token.substr(0, token.find(':')), token};
   }
   auto may_subscribe(const User& user, std::string_view channel) {
-    const bool allowed = !world->refused.contains(std::string(channel)) && !world->refused_to.contains(user.token);
-    if constexpr (is_slow) return later(allowed);
-    else return allowed;
+    const bool allowed =
+        !world->refused.contains(std::string(channel)) && !world->refused_to.contains(user.token);
+    if constexpr (is_slow)
+      return later(allowed);
+    else
+      return allowed;
   }
   bool may_publish(const User&, std::string_view) { return true; }
 
@@ -79,7 +80,9 @@ struct Room {
     world->send_binary[user] = [connection](std::uint32_t type, std::string_view bytes) mutable {
       return connection.send_binary(type, std::as_bytes(std::span(bytes)));
     };
-    world->close[user] = [connection](sb::CloseCode code) mutable { return connection.close(code, "asked for"); };
+    world->close[user] = [connection](sb::CloseCode code) mutable {
+      return connection.close(code, "asked for");
+    };
     world->in_room[connection.user().token] = [connection](bool enters) mutable {
       return enters ? connection.subscribe("room") : connection.unsubscribe("room");
     };
@@ -88,10 +91,12 @@ struct Room {
   void on_suspend(Connection connection) { note("suspend", connection); }
   void on_resume(Connection connection, sb::Resume how) {
     note("resume", connection,
-         " " + std::to_string(how.replayed) + "/" + std::to_string(how.missed.value_or(999)) + (how.recovered ? " ok" : ""));
+         " " + std::to_string(how.replayed) + "/" + std::to_string(how.missed.value_or(999)) +
+             (how.recovered ? " ok" : ""));
   }
   void on_close(Connection connection, sb::CloseReason reason) {
-    note("close", connection, " " + std::to_string(static_cast<int>(reason.code)) + (reason.clean ? " clean" : ""));
+    note("close", connection,
+         " " + std::to_string(static_cast<int>(reason.code)) + (reason.clean ? " clean" : ""));
   }
   void on_message(Connection connection, json message) { connection.answer(message, {{"status", "heard"}}); }
 
@@ -124,7 +129,7 @@ struct Hall {
     return sb::testing::WebSocketTestClient(app, token).connect(options);
   }
   /// The sum over all shards.
-  std::uint64_t metric(sb::Counter sb::HubMetrics::*counter) const {
+  std::uint64_t metric(sb::Counter sb::HubMetrics::* counter) const {
     std::uint64_t sum = 0;
     for (unsigned shard = 0; shard < app.shard_count(); ++shard) sum += (app.metrics(shard).*counter).value();
     return sum;
@@ -166,13 +171,18 @@ inline json terms(json welcome) {
   return welcome;
 }
 inline json terms(std::uint64_t seq, bool recovered, std::uint64_t replayed, const json& missed) {
-  return {{"type", "welcome"}, {"seq", seq}, {"recovered", recovered}, {"replayed", replayed}, {"missed", missed}};
+  return {{"type", "welcome"},
+          {"seq", seq},
+          {"recovered", recovered},
+          {"replayed", replayed},
+          {"missed", missed}};
 }
 
 /// The bytes of an upgrade request, for those who connect by hand.
 inline std::string upgrade_request(const std::string& target, const std::string& more_headers = {}) {
   return "GET " + target +
-         " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+         " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: "
+         "Upgrade\r\nSec-WebSocket-Version: 13\r\n"
          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
          more_headers + "\r\n";
 }

@@ -131,8 +131,9 @@ TEST_CASE("the App is told of a session's whole life, and of a plain connection'
     ws = hall.connect("ann:two", {.session = ws.session(), .last_seq = 0});
     ws.close();
     hall.app.advance(2min);
-    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann:one", "suspend ann:one", "resume ann:two 1/0 ok",
-                                                                   "suspend ann:two", "close ann:two 1006"});
+    REQUIRE(hall.world.take_journal() == std::vector<std::string>{"open ann:one", "suspend ann:one",
+                                                                  "resume ann:two 1/0 ok", "suspend ann:two",
+                                                                  "close ann:two 1006"});
   }
   SECTION("a session that is taken over") {
     auto ws = hall.connect("ann:one");
@@ -200,7 +201,8 @@ TEST_CASE("a connection handle names its session through cuts, and nothing after
 TEST_CASE("the counters of sessions and connections are right at every step and 0 in the end") {
   const unsigned shards = GENERATE(1u, 2u);
   Hall<> hall({.shards = shards});
-  const auto require = [&](std::uint64_t connections, std::uint64_t attached, std::uint64_t parked, std::uint64_t subscriptions) {
+  const auto require = [&](std::uint64_t connections, std::uint64_t attached, std::uint64_t parked,
+                           std::uint64_t subscriptions) {
     hall.app.run();
     REQUIRE(hall.metric(&Metrics::connections) == connections);
     REQUIRE(hall.metric(&Metrics::sessions_attached) == attached);

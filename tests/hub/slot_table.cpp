@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/hub/slot_table.hpp>
-
 #include <memory>
+#include <switchboard/hub/slot_table.hpp>
 #include <vector>
 
 #include "support/catch.hpp"

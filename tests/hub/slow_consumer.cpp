@@ -27,17 +27,22 @@ struct Slow : Hall<> {
     return ws;
   }
   void publish(int count, const std::string& channel = "c", std::size_t size = 100) {
-    for (; count > 0; --count) REQUIRE_FALSE(app.shard().publish(channel, hundred_bytes(static_cast<char>('a' + published++ % 26), size)));
+    for (; count > 0; --count)
+      REQUIRE_FALSE(
+          app.shard().publish(channel, hundred_bytes(static_cast<char>('a' + published++ % 26), size)));
     app.run();
   }
   bool is_open() const { return metric(&Metrics::connections) == 1; }
   int published = 0;
 };
 
-json gap(std::uint64_t missed) { return {{"type", "gap"}, {"reason", "slow"}, {"missed", missed}}; }
+json gap(std::uint64_t missed) {
+  return {{"type", "gap"}, {"reason", "slow"}, {"missed", missed}};
+}
 
 /// A gap of `missed` first, then messages up to number `last`; numbered or not.
-void require_gap_then(const std::vector<json>& messages, bool is_stateful, std::uint64_t missed, std::uint64_t last) {
+void require_gap_then(const std::vector<json>& messages, bool is_stateful, std::uint64_t missed,
+                      std::uint64_t last) {
   REQUIRE(messages.size() == 1 + last - missed);
   json first = gap(missed);
   if (is_stateful) first["seq"] = missed;
@@ -120,7 +125,8 @@ TEST_CASE("a single message is accepted into an empty queue, whatever its size")
   REQUIRE(hall.is_open());
   hall.publish(1, "c", 7000);
   // Of what is under way and the newest conflating drops neither.
-  const bool is_closed = policy == SlowConsumer::close || (policy == SlowConsumer::conflate && is_partly_written);
+  const bool is_closed =
+      policy == SlowConsumer::close || (policy == SlowConsumer::conflate && is_partly_written);
   REQUIRE(hall.is_open() == !is_closed);
   ws.resume_reading();
   if (is_closed) return;
@@ -251,7 +257,8 @@ TEST_CASE("a burst within one tick makes nobody slow who reads") {
   subscribe(ws, "c");
   for (int i = 0; i < 200; ++i) hall.app.shard().publish("c", hundred_bytes());
   REQUIRE(received(ws).size() == 200);
-  for (int i = 0; i < 200; ++i) ws.send_json({{"action", "publish"}, {"channel", "c"}, {"data", hundred_bytes()}});
+  for (int i = 0; i < 200; ++i)
+    ws.send_json({{"action", "publish"}, {"channel", "c"}, {"data", hundred_bytes()}});
   REQUIRE(received(ws).size() == 200);
 }
 

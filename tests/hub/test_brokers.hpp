@@ -5,23 +5,22 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <switchboard/broker/broker.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <switchboard/broker/broker.hpp>
-
 namespace hub_tests {
 
-/// A broker without others behind it that does what a test tells it to: answers late, refuses, makes up messages and
-/// gaps. It keeps no presence.
+/// A broker without others behind it that does what a test tells it to: answers late, refuses, makes up
+/// messages and gaps. It keeps no presence.
 class ScriptedBroker {
  public:
   struct Script {
     std::error_code subscribe_error, publish_error;
     bool defers_subscribes = false, defers_publishes = false;  // their `done` waits for `finish`
     std::deque<std::pair<switchboard::Done, std::error_code>> deferred;
-    std::vector<std::string> calls;                  // "subscribe c", "unsubscribe c", "publish c"
+    std::vector<std::string> calls;  // "subscribe c", "unsubscribe c", "publish c"
     std::vector<switchboard::Payload> published;
     switchboard::BrokerSink* sink = nullptr;
     asio::any_io_executor executor;
@@ -51,7 +50,9 @@ class ScriptedBroker {
       script_->calls.push_back("subscribe " + std::string(channel));
       answer(script_->defers_subscribes, std::move(done), script_->subscribe_error);
     }
-    void unsubscribe(std::string_view channel) { script_->calls.push_back("unsubscribe " + std::string(channel)); }
+    void unsubscribe(std::string_view channel) {
+      script_->calls.push_back("unsubscribe " + std::string(channel));
+    }
     void publish(std::string_view channel, switchboard::Payload payload, switchboard::Done done) {
       script_->calls.push_back("publish " + std::string(channel));
       script_->published.push_back(std::move(payload));
@@ -60,8 +61,10 @@ class ScriptedBroker {
 
    private:
     void answer(bool is_deferred, switchboard::Done done, std::error_code error) {
-      if (is_deferred) script_->deferred.emplace_back(std::move(done), error);
-      else script_->call(std::move(done), error);
+      if (is_deferred)
+        script_->deferred.emplace_back(std::move(done), error);
+      else
+        script_->call(std::move(done), error);
     }
     std::shared_ptr<Script> script_;
   };

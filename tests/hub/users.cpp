@@ -16,7 +16,8 @@ const ConnectOptions plain_on_1{.last_seq = std::nullopt, .shard = 1};
 /// The handle of the connection that sends `{}` next.
 Handle handle_of(Bench<>& bench, TestConnection<HookedApp<>>& ws) {
   std::optional<Handle> handle;
-  const auto before = std::exchange(bench.app.message_hook, [&](Handle connection, const Json&) { handle = connection; });
+  const auto before =
+      std::exchange(bench.app.message_hook, [&](Handle connection, const Json&) { handle = connection; });
   ws.send_text("{}");
   bench.test.run();
   bench.app.message_hook = before;
@@ -68,9 +69,12 @@ TEST_CASE("send_to_user takes an object without seq, and a user id that is one")
   CHECK_FALSE(shard.send_to_user("nobody here", {{"a", 1}}));
 }
 
-TEST_CASE("disconnect_user closes all connections with 4003 and destroys the sessions, on both shards, parked ones too") {
+TEST_CASE(
+    "disconnect_user closes all connections with 4003 and destroys the sessions, on both shards, parked ones "
+    "too") {
   Bench<> bench({.shards = 2});
-  auto one = bench.connect("ann", {}), two = bench.connect("ann", plain_on_1), bob = bench.connect("bob", plain_on_1);
+  auto one = bench.connect("ann", {}), two = bench.connect("ann", plain_on_1),
+       bob = bench.connect("bob", plain_on_1);
   auto parked = bench.connect("ann", {.shard = 1});
   parked.cut();
   bench.test.shard(0).disconnect_user("ann");
@@ -140,8 +144,10 @@ TEST_CASE("what the App publishes is checked, and forwarded as it stands") {
   auto ws = bench.subscriber("ann", "c");
   CHECK_FALSE(shard.publish_json("c", " 1.50 "));
   CHECK(ws.receive_text() == R"({"type":"message","channel":"c","data": 1.50 })");
-  for (const std::string_view text : {std::string_view(""), std::string_view("{"), std::string_view("1 2"), std::string_view("\"\xff\""),
-                                      std::string_view("1\0", 2), std::string_view("\xef\xbb\xbf" "1")})
+  for (const std::string_view text : {std::string_view(""), std::string_view("{"), std::string_view("1 2"),
+                                      std::string_view("\"\xff\""), std::string_view("1\0", 2),
+                                      std::string_view("\xef\xbb\xbf"
+                                                       "1")})
     CHECK(shard.publish_json("c", text) == errc::invalid_json);
   CHECK(shard.publish("$c", 1) == errc::invalid_channel);
   CHECK(shard.publish(std::string(201, 'x'), 1) == errc::invalid_channel);
@@ -169,7 +175,8 @@ TEST_CASE("answer and reject repeat the request's id, and carry no number") {
   CHECK(handle.answer({{"x", 1}}, {{"status", "done"}}));
   CHECK(ws.receive_text() == R"({"status":"done"})");
   CHECK(handle.reject({{"id", "a\"b"}}, "chat.too_loud", "be \"quiet\""));
-  CHECK(ws.receive_text() == R"({"type":"error","code":"chat.too_loud","message":"be \"quiet\"","id":"a\"b"})");
+  CHECK(ws.receive_text() ==
+        R"({"type":"error","code":"chat.too_loud","message":"be \"quiet\"","id":"a\"b"})");
   CHECK(handle.reject(nullptr, "chat.full", "no"));
   CHECK(ws.receive_text() == R"({"type":"error","code":"chat.full","message":"no"})");
   CHECK(bench.test.metrics().errors_sent.value() == 2);
@@ -267,8 +274,12 @@ TEST_CASE("close says its code and reason behind what is queued, and ends the se
 TEST_CASE("on_subscribe and on_unsubscribe tell what clients do") {
   Bench<> bench;
   std::string seen;
-  bench.app.subscribe_hook = [&](Handle handle, const std::string& channel) { seen += "+" + handle.user().id + channel; };
-  bench.app.unsubscribe_hook = [&](Handle handle, const std::string& channel) { seen += "-" + handle.user().id + channel; };
+  bench.app.subscribe_hook = [&](Handle handle, const std::string& channel) {
+    seen += "+" + handle.user().id + channel;
+  };
+  bench.app.unsubscribe_hook = [&](Handle handle, const std::string& channel) {
+    seen += "-" + handle.user().id + channel;
+  };
   auto ws = bench.subscriber("ann", "c");
   bench.subscribe(ws, "c");
   CHECK(seen == "+annc");
@@ -277,7 +288,8 @@ TEST_CASE("on_subscribe and on_unsubscribe tell what clients do") {
   CHECK(seen == "+annc-annc");
 }
 
-TEST_CASE("a handler may close its own connection, disconnect its own user, or publish to where it is subscribed") {
+TEST_CASE(
+    "a handler may close its own connection, disconnect its own user, or publish to where it is subscribed") {
   Bench<> bench;
   bench.app.message_hook = [&](Handle handle, const Json& message) {
     const std::string what = message.at("do").get<std::string>();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/patterns/outbound_queue.hpp>
-
 #include <string>
+#include <switchboard/patterns/outbound_queue.hpp>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -13,7 +12,9 @@ namespace {
 EncodedMessage::Ptr message(const std::string& name, std::uint64_t key = 0) {
   return EncodedMessage::json("{\"m\":\"" + name + "\"}", key);
 }
-EncodedMessage::Ptr answer() { return EncodedMessage::frame(Opcode::text, "answer"); }
+EncodedMessage::Ptr answer() {
+  return EncodedMessage::frame(Opcode::text, "answer");
+}
 
 /// "a b gap2 answer": what waits, in order.
 std::string waiting(const OutboundQueue& queue) {
@@ -21,17 +22,22 @@ std::string waiting(const OutboundQueue& queue) {
   for (std::size_t i = 0; i < queue.size(); ++i) {
     if (i > 0) text += ' ';
     const OutboundQueue::Item& item = queue[i];
-    if (item.missed > 0) text += "gap" + std::to_string(item.missed);
-    else if (item.message->kind() == EncodedMessage::Kind::frame) text += "answer";
-    else text += item.message->payload().substr(6, item.message->payload().size() - 8);
+    if (item.missed > 0)
+      text += "gap" + std::to_string(item.missed);
+    else if (item.message->kind() == EncodedMessage::Kind::frame)
+      text += "answer";
+    else
+      text += item.message->payload().substr(6, item.message->payload().size() - 8);
   }
   return text;
 }
 
 void push_all(OutboundQueue& queue, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    if (name == "answer") queue.push(answer());
-    else queue.push_message(message(name));
+    if (name == "answer")
+      queue.push(answer());
+    else
+      queue.push_message(message(name));
   }
 }
 
@@ -113,7 +119,8 @@ TEST_CASE("conflation keeps the newest message of each channel, and a gap for ea
   queue.push_message(message("y2", 2));
   CHECK(queue.conflate(0) == 3);
   CHECK(waiting(queue) == "gap3 answer x3 mine y2");
-  CHECK(queue.bytes() == answer()->size() + message("x3")->size() + message("mine")->size() + message("y2")->size());
+  CHECK(queue.bytes() ==
+        answer()->size() + message("x3")->size() + message("mine")->size() + message("y2")->size());
   CHECK(queue.conflate(0) == 0);
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/patterns/stateful_connection.hpp>
-
 #include <memory>
 #include <string>
+#include <switchboard/patterns/stateful_connection.hpp>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -21,7 +20,8 @@ Log make_log(int count, ReplayOptions options = {}) {
 
 std::string name(const Log::Entry& entry) {
   const std::string number = std::to_string(entry.sequence.value);
-  return entry.missed > 0 ? "gap" + std::to_string(entry.missed) + "@" + number : entry.message + "@" + number;
+  return entry.missed > 0 ? "gap" + std::to_string(entry.missed) + "@" + number
+                          : entry.message + "@" + number;
 }
 std::string unwritten(const Log& log) {
   std::string text;

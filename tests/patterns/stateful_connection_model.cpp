@@ -29,8 +29,8 @@ namespace {
 
 using Log = StatefulConnection<Numbered>;
 
-/// A client that believes what it is told, and checks that it is told of everything: each number from 1 on is in a
-/// message, in a gap or in a welcome's `missed`.
+/// A client that believes what it is told, and checks that it is told of everything: each number from 1 on is
+/// in a message, in a gap or in a welcome's `missed`.
 class Client {
  public:
   std::uint64_t last() const { return last_; }
@@ -41,8 +41,10 @@ class Client {
     last_ = last_seq + missed.missed;
   }
   void take(const Log::Entry& entry) {
-    if (entry.missed > 0) REQUIRE(entry.sequence.value == last_ + entry.missed);
-    else REQUIRE(entry.message.number == entry.sequence.value);
+    if (entry.missed > 0)
+      REQUIRE(entry.sequence.value == last_ + entry.missed);
+    else
+      REQUIRE(entry.message.number == entry.sequence.value);
     if (entry.missed == 0) REQUIRE(entry.sequence.value == last_ + 1);
     last_ = entry.sequence.value;
   }
@@ -58,13 +60,25 @@ class Run {
 
   void step() {
     switch (random_() % 12) {
-      case 0: case 1: case 2: case 3: return store();
-      case 4: case 5: case 6: return write();
-      case 7: return drop();
-      case 8: return conflate();
-      case 9: return acknowledge();
-      case 10: return park();
-      default: return resume();
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return store();
+      case 4:
+      case 5:
+      case 6:
+        return write();
+      case 7:
+        return drop();
+      case 8:
+        return conflate();
+      case 9:
+        return acknowledge();
+      case 10:
+        return park();
+      default:
+        return resume();
     }
   }
 
@@ -113,7 +127,8 @@ class Run {
   void conflate() {
     if (!has_socket()) return;
     const std::size_t pins = pinned();
-    const std::uint64_t newest = log_.unwritten_count() > 0 ? log_.unwritten(log_.unwritten_count() - 1).missed : 1;
+    const std::uint64_t newest =
+        log_.unwritten_count() > 0 ? log_.unwritten(log_.unwritten_count() - 1).missed : 1;
     log_.conflate_unwritten(pins);
     std::vector<std::uint64_t> keys;
     for (std::size_t i = pins; i < log_.unwritten_count(); ++i) {
@@ -122,7 +137,8 @@ class Run {
       REQUIRE(std::find(keys.begin(), keys.end(), entry.message.key) == keys.end());
       keys.push_back(entry.message.key);
     }
-    if (newest == 0) REQUIRE(log_.unwritten(log_.unwritten_count() - 1).missed == 0);  // the newest of all stays
+    if (newest == 0)
+      REQUIRE(log_.unwritten(log_.unwritten_count() - 1).missed == 0);  // the newest of all stays
   }
   void acknowledge() {
     if (!has_socket()) return;
@@ -168,7 +184,8 @@ class Run {
 
 }  // namespace
 
-TEST_CASE("whatever happens to a log, its client gets or is told of every number once, and the sums are right") {
+TEST_CASE(
+    "whatever happens to a log, its client gets or is told of every number once, and the sums are right") {
   for (std::uint32_t seed = 1; seed <= 60; ++seed) {
     CAPTURE(seed);
     Run run(seed, {.max_messages = seed % 7, .max_bytes = seed % 5 == 0 ? 60U : 4096U});

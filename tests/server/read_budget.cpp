@@ -9,8 +9,10 @@ using sb::ReadBudget;
 
 namespace {
 
-/// The length of a tick after many of them, when so many sockets never run dry and a byte takes so long to handle.
-sb::Duration settled_tick(ReadBudget& budget, std::size_t sockets, std::chrono::duration<double, std::nano> per_byte) {
+/// The length of a tick after many of them, when so many sockets never run dry and a byte takes so long to
+/// handle.
+sb::Duration settled_tick(ReadBudget& budget, std::size_t sockets,
+                          std::chrono::duration<double, std::nano> per_byte) {
   sb::Duration spent{};
   for (int tick = 0; tick < 50; ++tick) {
     const std::size_t limit = budget.per_socket(sockets);
@@ -37,7 +39,8 @@ TEST_CASE("the more sockets are ready, the less is read of each") {
 TEST_CASE("when many send without pause, a tick settles at about its goal, whatever a byte costs to handle") {
   for (const double nanoseconds : {2.0, 20.0, 50.0}) {
     ReadBudget budget;
-    const sb::Duration spent = settled_tick(budget, 64, std::chrono::duration<double, std::nano>(nanoseconds));
+    const sb::Duration spent =
+        settled_tick(budget, 64, std::chrono::duration<double, std::nano>(nanoseconds));
     INFO(nanoseconds << " ns a byte: " << spent.count() << " ns");
     CHECK(spent <= ReadBudget::goal * 11 / 10);
     CHECK(spent >= ReadBudget::goal / 2 * 9 / 10);

@@ -44,11 +44,11 @@ TEST_CASE("the example of api.md passes as it is written") {
   sb::testing::TestApp<Chat> app{{.allowed_origins = {"https://app.example.com"}}};
   // From here on as in the page.
   sb::testing::WebSocketTestClient client{app, token, "https://app.example.com"};
-  auto ws = client.connect();                           // runs authenticate to its end; throws Refused{status, body}
+  auto ws = client.connect();  // runs authenticate to its end; throws Refused{status, body}
   ws.send_json({{"action", "subscribe"}, {"channel", "updates"}});
   REQUIRE(ws.receive_json()["status"] == "subscribed");
-  ws.cut();                                             // no Close frame
-  app.advance(60s);                                     // from timer to timer
+  ws.cut();          // no Close frame
+  app.advance(60s);  // from timer to timer
   auto back = client.connect({.session = ws.session(), .last_seq = ws.last_seq()});
 
   CHECK(back.session() == ws.session());
@@ -57,7 +57,8 @@ TEST_CASE("the example of api.md passes as it is written") {
 
 TEST_CASE("a client that is not let in gets the status and the body") {
   sb::testing::TestApp<Chat> app;
-  const auto status = [&](const std::string& its_token, const std::string& origin, const sb::testing::ConnectOptions& options) {
+  const auto status = [&](const std::string& its_token, const std::string& origin,
+                          const sb::testing::ConnectOptions& options) {
     try {
       sb::testing::WebSocketTestClient<Chat>(app, its_token, origin).connect(options);
       return 101U;
@@ -82,7 +83,8 @@ TEST_CASE("tokens of any bytes arrive, and an app's own path is followed") {
   CHECK(ws.receive_json()["user"] == odd);
 }
 
-TEST_CASE("several shards are one app: clients of each reach each other, and a session is found from the other") {
+TEST_CASE(
+    "several shards are one app: clients of each reach each other, and a session is found from the other") {
   sb::testing::TestApp<Chat> app{{.shards = 2}};
   sb::testing::WebSocketTestClient ann{app, "ann"}, bob{app, "bob"};
   auto first = ann.connect({.shard = 0});
@@ -142,7 +144,8 @@ TEST_CASE("a receive of the wrong kind says what has come instead, and leaves it
 TEST_CASE("pings are answered unless a test asks to see them") {
   sb::testing::TestApp<Chat> app;
   sb::testing::WebSocketTestClient client{app, token};
-  auto quiet = client.connect(plain), curious = client.connect({.last_seq = std::nullopt, .answer_pings = false});
+  auto quiet = client.connect(plain),
+       curious = client.connect({.last_seq = std::nullopt, .answer_pings = false});
   app.advance(30s);
   CHECK(quiet.is_idle());
   CHECK(curious.receive_text() == R"({"type":"ping"})");
@@ -169,7 +172,9 @@ TEST_CASE("a client that stops reading is blocked, one that is let go of is cut"
   CHECK(ws.is_idle());
   ws.resume_reading();
   CHECK(ws.receive_json()["id"] == 1);
-  { auto gone = client.connect(plain); }
+  {
+    auto gone = client.connect(plain);
+  }
   app.run();
   CHECK(app.metrics().connections.value() == 1);
 }

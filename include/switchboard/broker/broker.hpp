@@ -2,9 +2,8 @@
 #pragma once
 #include <asio/any_io_executor.hpp>
 #include <string>
-#include <system_error>
-
 #include <switchboard/hub/broker_port.hpp>
+#include <system_error>
 
 namespace switchboard::inline v1 {
 
@@ -20,9 +19,12 @@ inline const std::error_category& broker_category() {
     const char* name() const noexcept override { return "switchboard.broker"; }
     std::string message(int value) const override {
       switch (static_cast<broker_errc>(value)) {
-        case broker_errc::unavailable: return "the broker is unavailable";
-        case broker_errc::queue_full: return "the broker's queue is full";
-        case broker_errc::too_large: return "the message is too large for the broker";
+        case broker_errc::unavailable:
+          return "the broker is unavailable";
+        case broker_errc::queue_full:
+          return "the broker's queue is full";
+        case broker_errc::too_large:
+          return "the message is too large for the broker";
       }
       return "unknown broker error";
     }
@@ -34,17 +36,20 @@ inline std::error_code make_error_code(broker_errc error) {
   return {static_cast<int>(error), broker_category()};
 }
 
-/// Links shards, and with a network behind it processes. One per process; `attach` and `stop` are thread-safe.
+/// Links shards, and with a network behind it processes. One per process; `attach` and `stop` are
+/// thread-safe.
 ///
 /// - `B(options)` throws on bad options and does no I/O yet.
-/// - `attach(executor, sink)` gives a shard its port; every callback of the port and its sink runs on `executor`.
+/// - `attach(executor, sink)` gives a shard its port; every callback of the port and its sink runs on
+/// `executor`.
 /// - `stop()` ends all I/O; ports that are still alive are harmless from then on.
 template <class B>
-concept Broker = requires(B& broker, const typename B::Options& options, asio::any_io_executor shard, BrokerSink& sink) {
-  B(options);
-  { broker.attach(shard, sink) } -> BrokerPort;
-  broker.stop();
-};
+concept Broker =
+    requires(B& broker, const typename B::Options& options, asio::any_io_executor shard, BrokerSink& sink) {
+      B(options);
+      { broker.attach(shard, sink) } -> BrokerPort;
+      broker.stop();
+    };
 
 }  // namespace switchboard::inline v1
 

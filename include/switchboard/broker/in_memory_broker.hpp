@@ -7,11 +7,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
-
 #include <switchboard/broker/broker.hpp>
 #include <switchboard/broker/detail/in_memory_port_state.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -146,8 +146,7 @@ struct NearMissProbe {
 #define SWITCHBOARD_NEAR_MISS_TEXT(name, meant) \
   "switchboard: nothing calls a member " #name "; did you mean: " meant
 #define SWITCHBOARD_REFUSE(name, meant) \
-  static_assert(                        \
-      requires { &Names::name; }, SWITCHBOARD_NEAR_MISS_TEXT(name, SWITCHBOARD_SIGNATURE(meant)));
+  static_assert(requires { &Names::name; }, SWITCHBOARD_NEAR_MISS_TEXT(name, SWITCHBOARD_SIGNATURE(meant)));
 #define SWITCHBOARD_REFUSE_FUNCTION(name, meant)                                                         \
   static_assert(                                                                                         \
       requires { &Names::name; } || requires { sizeof(App::name); } || requires { typename App::name; }, \

@@ -39,9 +39,8 @@ struct AppTraits {
 
   static constexpr bool has_user = requires { typename App::User; };
   /// The App said `using Access = sb::OpenAccess;`.
-  static constexpr bool has_open_access = requires {
-    requires std::is_same_v<typename App::Access, OpenAccess>;
-  };
+  static constexpr bool has_open_access =
+      requires { requires std::is_same_v<typename App::Access, OpenAccess>; };
 };
 
 namespace detail {
@@ -63,9 +62,7 @@ struct SelectUser {
   using type = MissingUser;
 };
 template <class App>
-requires requires {
-  typename CompleteApp<App>::type::User;
-}
+  requires requires { typename CompleteApp<App>::type::User; }
 struct SelectUser<App> {
   using type = typename App::User;
 };
@@ -75,9 +72,7 @@ struct SelectState {
   using type = NoState;
 };
 template <class App>
-requires requires {
-  typename CompleteApp<App>::type::State;
-}
+  requires requires { typename CompleteApp<App>::type::State; }
 struct SelectState<App> {
   using type = typename App::State;
 };
@@ -87,9 +82,7 @@ struct SelectHeartbeat {
   using type = std::conditional_t<AppTraits<App>::is_raw, PingFrameHeartbeat, JsonHeartbeat>;
 };
 template <class App>
-requires requires {
-  typename CompleteApp<App>::type::Heartbeat;
-}
+  requires requires { typename CompleteApp<App>::type::Heartbeat; }
 struct SelectHeartbeat<App> {
   using type = typename App::Heartbeat;
 };
@@ -99,9 +92,7 @@ struct SelectBroker {
   using type = InMemoryBroker;
 };
 template <class App>
-requires requires {
-  typename CompleteApp<App>::type::Broker;
-}
+  requires requires { typename CompleteApp<App>::type::Broker; }
 struct SelectBroker<App> {
   using type = typename App::Broker;
 };

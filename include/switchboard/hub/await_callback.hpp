@@ -11,9 +11,10 @@
 
 namespace switchboard::inline v1::detail {
 
-/// Suspends the coroutine until the callback that `start` is given has been called with its result; resumes it on its
-/// own executor, never inside that call. A callback that is dropped uncalled ends the coroutine.
-/// `start` is a std::function so that the coroutine's frame holds no type of the App's: g++ warns of those without linkage.
+/// Suspends the coroutine until the callback that `start` is given has been called with its result; resumes
+/// it on its own executor, never inside that call. A callback that is dropped uncalled ends the coroutine.
+/// `start` is a std::function so that the coroutine's frame holds no type of the App's: g++ warns of those
+/// without linkage.
 template <class Result>
 asio::awaitable<Result> await_callback(std::function<void(std::function<void(Result)>)> start) {
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Result)>(

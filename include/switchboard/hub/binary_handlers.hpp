@@ -2,7 +2,6 @@
 #pragma once
 #include <asio/awaitable.hpp>
 #include <optional>
-
 #include <switchboard/hub/connection.hpp>
 #include <switchboard/patterns/binary_dispatcher.hpp>
 
@@ -11,7 +10,8 @@ namespace switchboard::inline v1 {
 /// Where an App registers its handlers of binary messages:
 ///
 ///     void binary(sb::BinaryHandlers<Chat>& handlers) {
-///       handlers.on(1, {.max_size = 5 << 20}, [this](sb::Connection<Chat> sender, std::span<const std::byte> image) { … });
+///       handlers.on(1, {.max_size = 5 << 20}, [this](sb::Connection<Chat> sender, std::span<const std::byte>
+///       image) { … });
 ///     }
 ///
 /// A handler returns void or asio::awaitable<void>. The payload lives until it ends.

@@ -10,10 +10,12 @@
 
 namespace switchboard::inline v1 {
 
-/// What travels between shards and nodes: opaque to a broker, immutable, shared by threads. Any bytes, NUL included.
+/// What travels between shards and nodes: opaque to a broker, immutable, shared by threads. Any bytes, NUL
+/// included.
 using Payload = std::shared_ptr<const std::string>;
 
-/// Called once, later, on the shard's executor: never inside the call it was given to, never after its port is gone.
+/// Called once, later, on the shard's executor: never inside the call it was given to, never after its port
+/// is gone.
 using Done = std::function<void(std::error_code)>;
 
 /// The receiving side of a port: the hub. Called on its shard's executor only.
@@ -33,16 +35,18 @@ class BrokerSink {
 /// What the compiler cannot check:
 /// - `subscribe(channel, done)`: after `done({})` every publish begun at any port in reach arrives here.
 /// - `unsubscribe(channel)`: once it returns, the sink hears nothing more of the channel.
-/// - `publish(channel, message, done)`: goes to every *other* subscribed port, at most once, in call order per port
-///   and channel; a loss is always told by `on_gap`. `done({})` means accepted; a late `done` is backpressure.
-///   Errors: `broker_errc::unavailable`, `queue_full`, `too_large`.
+/// - `publish(channel, message, done)`: goes to every *other* subscribed port, at most once, in call order
+/// per port
+///   and channel; a loss is always told by `on_gap`. `done({})` means accepted; a late `done` is
+///   backpressure. Errors: `broker_errc::unavailable`, `queue_full`, `too_large`.
 /// - The destructor detaches; queued calls and their `done` vanish.
 template <class P>
-concept BrokerPort = std::movable<P> && requires(P& port, std::string_view channel, Payload message, Done done) {
-  port.subscribe(channel, done);
-  port.unsubscribe(channel);
-  port.publish(channel, message, done);
-};
+concept BrokerPort =
+    std::movable<P> && requires(P& port, std::string_view channel, Payload message, Done done) {
+      port.subscribe(channel, done);
+      port.unsubscribe(channel);
+      port.publish(channel, message, done);
+    };
 
 /// One user in a channel, as presence lists it.
 struct PresenceEntry {
@@ -53,13 +57,15 @@ struct PresenceEntry {
 
 /// Whether an enter or leave changed who is in the channel, over all ports in reach.
 struct PresenceChange {
-  bool changed = false;         ///< the first entry of this user in the channel, or its last to go
-  std::uint64_t version = 0;    ///< grows with every change of the channel: of two notices the larger is the newer
+  bool changed = false;  ///< the first entry of this user in the channel, or its last to go
+  std::uint64_t version =
+      0;  ///< grows with every change of the channel: of two notices the larger is the newer
 };
 
 /// A refinement of BrokerPort: the broker knows who is in a channel, over all ports in reach.
 ///
-/// - A port enters a user at most once per channel before it leaves it again; users of several ports are listed once.
+/// - A port enters a user at most once per channel before it leaves it again; users of several ports are
+/// listed once.
 /// - `enter` again by the same port only replaces the `info`.
 /// - `done` gets an error while the broker is away (`broker_errc::unavailable`); same rules as `Done`.
 /// - What a port entered leaves with it: when the port is destroyed, or its node dies.

@@ -6,16 +6,15 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <switchboard/hub/presence_roster.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
 
-#include <switchboard/hub/presence_roster.hpp>
-
 namespace switchboard::inline v1 {
 
-/// What a hub knows of the channels that it has, or is about to have, subscribers for: whether the broker has confirmed
-/// them, and how far it has heard each other hub there.
+/// What a hub knows of the channels that it has, or is about to have, subscribers for: whether the broker has
+/// confirmed them, and how far it has heard each other hub there.
 class ChannelLinks {
  public:
   using Confirmed = std::function<void(std::error_code)>;
@@ -23,10 +22,11 @@ class ChannelLinks {
   struct Link {
     std::uint64_t number = 0;  ///< tells a link from an earlier one of the same name
     bool is_confirmed = false;
-    bool is_asking = false;    ///< the broker has not answered yet
+    bool is_asking = false;  ///< the broker has not answered yet
     std::vector<Confirmed> waiting;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;        ///< origin, its newest counter
-    std::vector<std::pair<std::string, std::uint64_t>> presence_seen;  ///< user, its newest change, the newest last
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;  ///< origin, its newest counter
+    std::vector<std::pair<std::string, std::uint64_t>>
+        presence_seen;  ///< user, its newest change, the newest last
   };
 
   Link* find(std::string_view channel) {
@@ -79,7 +79,8 @@ class ChannelLinks {
   /// Whether this change of a user's presence is news: notices of different hubs may overtake each other.
   static bool is_newest(Link& link, std::string_view user, std::uint64_t version) {
     auto& seen = link.presence_seen;
-    const auto known = std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.first == user; });
+    const auto known =
+        std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.first == user; });
     if (known != seen.end()) {
       if (version <= known->second) return false;
       seen.erase(known);
@@ -100,8 +101,8 @@ class ChannelLinks {
   std::uint64_t last_number_ = 0;
 };
 
-/// Numbers the envelopes that a hub sends, per channel. Bounded: when too many channels are known all are forgotten and
-/// a new origin begins, which receivers take for another hub.
+/// Numbers the envelopes that a hub sends, per channel. Bounded: when too many channels are known all are
+/// forgotten and a new origin begins, which receivers take for another hub.
 class EnvelopeCounters {
  public:
   explicit EnvelopeCounters(std::size_t max_channels = std::size_t{1} << 16) : max_channels_(max_channels) {}

@@ -2,15 +2,20 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <system_error>
-
 #include <switchboard/protocol/close_code.hpp>
+#include <system_error>
 
 namespace switchboard::inline v1 {
 
 /// What a ServerHandle asks of a hub: a call with its arguments, on its way to the shard's thread.
 struct Command {
-  enum class Kind : std::uint8_t { publish_json, publish_binary, send_to_user, disconnect_user, unsubscribe_user };
+  enum class Kind : std::uint8_t {
+    publish_json,
+    publish_binary,
+    send_to_user,
+    disconnect_user,
+    unsubscribe_user
+  };
   Kind kind = Kind::publish_json;
   std::string target;  ///< the channel or the user
   std::string body;    ///< JSON text, bytes, or for unsubscribe_user the channel

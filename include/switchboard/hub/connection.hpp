@@ -7,17 +7,16 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
-
 #include <switchboard/hub/await_callback.hpp>
 #include <switchboard/hub/json_text.hpp>
 #include <switchboard/hub/shard.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
-/// A handle on a client, to copy and keep as one likes: for a plain client its connection, for a stateful one its
-/// session, which survives a cut. Once that has ended every call is a harmless `false`. On its shard's thread only,
-/// and not after the server has gone.
+/// A handle on a client, to copy and keep as one likes: for a plain client its connection, for a stateful one
+/// its session, which survives a cut. Once that has ended every call is a harmless `false`. On its shard's
+/// thread only, and not after the server has gone.
 template <class App>
 class Connection {
  public:
@@ -39,12 +38,13 @@ class Connection {
   /// The App's own data for this session, under the same rule.
   auto& state() const { return *require(shard_->view(id_).state); }
 
-  /// Sends a message: numbered and replayed for a stateful client. std::invalid_argument unless `object` is an object
-  /// without "seq".
+  /// Sends a message: numbered and replayed for a stateful client. std::invalid_argument unless `object` is
+  /// an object without "seq".
   bool send_json(const Json& object) {
     if (!object.is_object()) throw std::invalid_argument("switchboard: send_json takes a JSON object");
     if (object.contains("seq"))
-      throw std::invalid_argument("switchboard: \"seq\" is the library's; send_json takes an object without it");
+      throw std::invalid_argument(
+          "switchboard: \"seq\" is the library's; send_json takes an object without it");
     return shard_->send_object(id_, object.dump());
   }
   /// Sends a binary message of this type: numbered and replayed likewise.
@@ -85,8 +85,8 @@ class Connection {
     return sent;
   }
 
-  /// Subscribes the client without asking may_subscribe, and without an answer to it. False if it is gone, the name is
-  /// none, or it has too many.
+  /// Subscribes the client without asking may_subscribe, and without an answer to it. False if it is gone,
+  /// the name is none, or it has too many.
   bool subscribe(std::string_view channel) { return shard_->subscribe(id_, channel); }
   bool unsubscribe(std::string_view channel) { return shard_->unsubscribe(id_, channel); }
 
@@ -108,7 +108,8 @@ class Connection {
  private:
   template <class T>
   static T* require(T* pointer) {
-    if (pointer == nullptr) throw std::logic_error("switchboard: the connection has ended; ask is_open first");
+    if (pointer == nullptr)
+      throw std::logic_error("switchboard: the connection has ended; ask is_open first");
     return pointer;
   }
   static const Json* request_id(const Json& request) {

@@ -10,25 +10,25 @@ namespace switchboard::inline v1 {
 
 /// What travels between hubs through a broker, which does not look inside.
 ///
-/// Layout: version (1), kind, u64 origin, u64 counter, u64 version of a presence change, u32 number, u16 length of the
-/// text, the text, then the body; integers big-endian. A reader drops versions that it does not know, so that nodes of
-/// two releases can run side by side.
+/// Layout: version (1), kind, u64 origin, u64 counter, u64 version of a presence change, u32 number, u16
+/// length of the text, the text, then the body; integers big-endian. A reader drops versions that it does not
+/// know, so that nodes of two releases can run side by side.
 struct Envelope {
   static constexpr std::uint8_t current_version = 1;
 
   enum class Kind : std::uint8_t {
-    json = 1,          ///< body: the message, a JSON object
-    binary = 2,        ///< number: the type; body: the payload
-    join = 3,          ///< text: the user; body: its presence info
-    leave = 4,         ///< text: the user
-    user_json = 5,     ///< on a user's channel; body: the message, a JSON object
-    disconnect = 6,    ///< on a user's channel; number: the close code
-    unsubscribe = 7,   ///< on a user's channel; text: the channel
+    json = 1,         ///< body: the message, a JSON object
+    binary = 2,       ///< number: the type; body: the payload
+    join = 3,         ///< text: the user; body: its presence info
+    leave = 4,        ///< text: the user
+    user_json = 5,    ///< on a user's channel; body: the message, a JSON object
+    disconnect = 6,   ///< on a user's channel; number: the close code
+    unsubscribe = 7,  ///< on a user's channel; text: the channel
   };
 
   Kind kind = Kind::json;
-  std::uint64_t origin = 0;            ///< which hub sent it: random, new with every start
-  std::uint64_t counter = 0;           ///< grows by one with each envelope of this origin on this channel
+  std::uint64_t origin = 0;   ///< which hub sent it: random, new with every start
+  std::uint64_t counter = 0;  ///< grows by one with each envelope of this origin on this channel
   std::uint64_t presence_version = 0;
   std::uint32_t number = 0;
   std::string_view text{};

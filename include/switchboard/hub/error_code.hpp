@@ -33,12 +33,14 @@ enum class ErrorCode : std::uint8_t {
 
 /// The codes as they stand on the wire, in the enum's order.
 inline constexpr std::array<std::string_view, 20> error_code_names{
-    "json.invalid",       "json.too_deep",      "message.not_object",  "action.unknown",   "field.missing",
-    "field.invalid",      "channel.invalid",    "channel.reserved",    "channel.too_long", "subscribe.denied",
-    "subscribe.limit",    "publish.denied",     "publish.unavailable", "presence.denied",  "presence.unavailable",
-    "binary.short",       "binary.unknown",     "binary.too_large",    "rate.limited",     "internal.error"};
+    "json.invalid",    "json.too_deep",   "message.not_object",  "action.unknown",   "field.missing",
+    "field.invalid",   "channel.invalid", "channel.reserved",    "channel.too_long", "subscribe.denied",
+    "subscribe.limit", "publish.denied",  "publish.unavailable", "presence.denied",  "presence.unavailable",
+    "binary.short",    "binary.unknown",  "binary.too_large",    "rate.limited",     "internal.error"};
 static_assert(error_code_names.size() == static_cast<std::size_t>(ErrorCode::internal_error) + 1);
 
-constexpr std::string_view to_string(ErrorCode code) { return error_code_names[static_cast<std::size_t>(code)]; }
+constexpr std::string_view to_string(ErrorCode code) {
+  return error_code_names[static_cast<std::size_t>(code)];
+}
 
 }  // namespace switchboard::inline v1

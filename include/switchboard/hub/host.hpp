@@ -10,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/options.hpp>
@@ -32,7 +31,8 @@ enum class Admission : std::uint8_t {
 };
 
 enum class SocketClose : std::uint8_t {
-  graceful,  ///< everything is written: shut down the sending side, discard what comes until the peer closes (at most 5 s)
+  graceful,  ///< everything is written: shut down the sending side, discard what comes until the peer closes
+             ///< (at most 5 s)
   abort,     ///< reset
 };
 
@@ -40,19 +40,19 @@ enum class SocketClose : std::uint8_t {
 template <class App>
 struct Handoff {
   UpgradeRequest request;
-  UserOf<App> user;         ///< what authenticate made of the request
+  UserOf<App> user;  ///< what authenticate made of the request
   std::string subprotocol;
-  std::string unread;       ///< bytes that came behind the request
+  std::string unread;  ///< bytes that came behind the request
 };
 
 /// What a hub asks of the world. The server models it with sockets and a clock, tests with neither.
 ///
-/// A hub calls these on its shard's thread, also from inside calls made to it. `spawn` starts the coroutine at once or
-/// soon, on the executor. `output_ready` is called at most once until gather and written have emptied the queue;
-/// the host flushes once a tick. `flush` asks for it now. `serve_http` answers what is not for the WebSocket path, and
-/// on the admin port everything; nothing is a 404. `wake_at` replaces the time asked for before.
-/// After close_socket and move_socket the id is free for the next `open`. A host that knows how many of the bytes it
-/// took are still on their way to the peer may say so with `unsent_bytes(id)`.
+/// A hub calls these on its shard's thread, also from inside calls made to it. `spawn` starts the coroutine
+/// at once or soon, on the executor. `output_ready` is called at most once until gather and written have
+/// emptied the queue; the host flushes once a tick. `flush` asks for it now. `serve_http` answers what is not
+/// for the WebSocket path, and on the admin port everything; nothing is a 404. `wake_at` replaces the time
+/// asked for before. After close_socket and move_socket the id is free for the next `open`. A host that knows
+/// how many of the bytes it took are still on their way to the peer may say so with `unsent_bytes(id)`.
 template <class H, class App>
 concept HubHost = requires(H& host, TransportId id, std::span<std::byte> bytes, TimePoint time) {
   host.spawn(std::declval<asio::awaitable<void>>());
@@ -66,7 +66,9 @@ concept HubHost = requires(H& host, TransportId id, std::span<std::byte> bytes, 
   { host.now() } -> std::same_as<TimePoint>;
   { host.executor() } -> std::convertible_to<asio::any_io_executor>;
   { host.command_target() } -> std::same_as<std::shared_ptr<CommandTarget>>;
-  { host.serve_http(std::declval<const UpgradeRequest&>(), true) } -> std::same_as<std::optional<HttpResponse>>;
+  {
+    host.serve_http(std::declval<const UpgradeRequest&>(), true)
+  } -> std::same_as<std::optional<HttpResponse>>;
   host.log(LogLevel::info, std::string_view{});
 };
 

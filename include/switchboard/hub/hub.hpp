@@ -11,11 +11,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <unordered_map>
-#include <utility>
-#include <vector>
-
 #include <switchboard/hub/app_check.hpp>
 #include <switchboard/hub/app_types.hpp>
 #include <switchboard/hub/binary_handlers.hpp>
@@ -41,6 +36,10 @@
 #include <switchboard/protocol/encoded_message.hpp>
 #include <switchboard/protocol/handshake.hpp>
 #include <switchboard/protocol/upgrade_request.hpp>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -55,14 +54,15 @@ struct HubOptions {
   Limits limits{};
 };
 
-/// One thread's worth of connections: every decision about a byte, a message, a session or a user is made here.
+/// One thread's worth of connections: every decision about a byte, a message, a session or a user is made
+/// here.
 ///
-/// In come bytes, timers, broker messages and commands; out go, through the Host, queued frames and broker calls. No
-/// socket, thread or clock, so that the server, the test client and a simulation run the very same hub. All on one
-/// thread; only `metrics` may be read from others.
+/// In come bytes, timers, broker messages and commands; out go, through the Host, queued frames and broker
+/// calls. No socket, thread or clock, so that the server, the test client and a simulation run the very same
+/// hub. All on one thread; only `metrics` may be read from others.
 ///
-/// The members are defined by topic: hub_handshake, hub_input, hub_output, hub_requests, hub_channels, hub_users,
-/// hub_presence, hub_sessions, hub_handlers.
+/// The members are defined by topic: hub_handshake, hub_input, hub_output, hub_requests, hub_channels,
+/// hub_users, hub_presence, hub_sessions, hub_handlers.
 template <class App, class Host>
 class Hub final : public Shard<App>, private BrokerSink {
  public:
@@ -83,7 +83,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   TransportId open(const net::Address& peer, Admission admission = Admission::admitted);
   /// A socket was moved here, its request read and its user authenticated.
   TransportId adopt(Handoff<App>&& handoff);
-  /// Bytes came. They are modified in place and not kept. Any Host function may be called back, close_socket included.
+  /// Bytes came. They are modified in place and not kept. Any Host function may be called back, close_socket
+  /// included.
   void receive(TransportId id, std::span<char> bytes);
   /// The peer has closed its side, or the connection is broken.
   void receive_eof(TransportId id);
@@ -91,7 +92,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   /// `out.copy(view)` (valid during the call), until one returns false.
   template <class Output>
   void gather(TransportId id, Output& out);
-  /// The socket has taken so many of the gathered bytes. True while more waits; then gather again when it is writable.
+  /// The socket has taken so many of the gathered bytes. True while more waits; then gather again when it is
+  /// writable.
   bool written(TransportId id, std::size_t bytes);
 
   // What else happens.
@@ -105,13 +107,14 @@ class Hub final : public Shard<App>, private BrokerSink {
   bool is_drained() const { return transports_.size() == 0; }
   /// Resets every socket.
   void abort_all();
-  /// The end, which the host calls while its executor still takes work: sockets are forgotten, the broker is left, and
-  /// handlers that are suspended here are let go without being resumed. What an App still calls then reaches nobody.
+  /// The end, which the host calls while its executor still takes work: sockets are forgotten, the broker is
+  /// left, and handlers that are suspended here are let go without being resumed. What an App still calls
+  /// then reaches nobody.
   void shut_down();
   /// Nothing is left of any client: no socket, session, user, channel or presence.
   bool holds_nothing() const {
-    return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() && users_.size() == 0 &&
-           links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
+    return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() &&
+           users_.size() == 0 && links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
   }
 
   const HubMetrics& metrics() const { return metrics_; }
@@ -160,14 +163,16 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::optional<Refusal> check_admission(const UpgradeRequest& request, Admission admission) const;
   void authenticate(TransportUse use, const UpgradeRequest& request);
   template <class Verdict>
-  void conclude_authentication(TransportUse use, const UpgradeRequest& request, std::optional<Verdict> verdict);
+  void conclude_authentication(TransportUse use, const UpgradeRequest& request,
+                               std::optional<Verdict> verdict);
   void admit(TransportUse use, Handoff<App> handoff);
   void connect(TransportUse use, Handoff<App> handoff);
   void connect_new(TransportUse use, Handoff<App> handoff, std::optional<Sequence> last_seq);
   void resume(TransportUse use, Handoff<App> handoff, std::uint32_t slot, Sequence last_seq);
   std::uint32_t find_session(const Handoff<App>& handoff, Sequence last_seq) const;
   void open_websocket(Transport& transport, std::uint32_t client, const Handoff<App>& handoff);
-  void welcome(std::uint32_t client, bool recovered, std::uint64_t replayed, std::optional<std::uint64_t> missed);
+  void welcome(std::uint32_t client, bool recovered, std::uint64_t replayed,
+               std::optional<std::uint64_t> missed);
   void decode_early(TransportUse use, std::string& bytes);
   void take_over(ConnectionId id);
   void recheck_subscriptions(ConnectionId id, TransportUse use);
@@ -206,7 +211,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::size_t drop_for_slow(ConnectionId id, Transport& transport);
   void keep_output(Transport& transport, bool all);
   void begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush, Phase phase);
-  void close_client(ConnectionId id, CloseCode code, std::string_view reason, bool flush, PresenceMode mode, Fate fate);
+  void close_client(ConnectionId id, CloseCode code, std::string_view reason, bool flush, PresenceMode mode,
+                    Fate fate);
   std::uint16_t unsent_kilobytes(const Transport& transport) const;
   void start_close_timer(Transport& transport);
   void end_close(std::uint32_t slot);
@@ -224,7 +230,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_presence(Pending pending, const JsonRequest& request);
   void handle_app_message(Pending pending, std::string_view text);
   void accept_subscribe(const Pending& pending, const std::string& channel, bool wants_presence);
-  void complete_subscribe(const Pending& pending, const std::string& channel, bool wants_presence, bool is_local);
+  void complete_subscribe(const Pending& pending, const std::string& channel, bool wants_presence,
+                          bool is_local);
   void answer_subscribed(const Pending& pending, const std::string& channel, bool is_local);
   void accept_publish(const Pending& pending, const std::string& channel, const std::string& data);
   void conclude_publish(const Pending& pending, const std::string& channel, std::error_code error);
@@ -270,8 +277,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void lower_presence(const ClientType& client, PresenceMode before, const std::string& channel);
   void settle_presence(PresenceRoster::Effect effect, const std::string& channel, const std::string& user,
                        const std::string& info = {});
-  void tell_presence(bool joined, const std::string& channel, const std::string& user, const std::string& info,
-                     std::uint64_t version);
+  void tell_presence(bool joined, const std::string& channel, const std::string& user,
+                     const std::string& info, std::uint64_t version);
   void deliver_presence(bool joined, std::string_view channel, std::string_view user, std::string_view info,
                         std::uint64_t version);
   std::string presence_info(const User& user, std::string_view channel);
@@ -355,11 +362,11 @@ class Hub final : public Shard<App>, private BrokerSink {
   TextMap<LinkingUser> linking_users_;
   std::uint64_t last_user_number_ = 0;
   std::unordered_map<SessionId, std::uint32_t> sessions_;
-  std::list<ConnectionId> parked_;                 // the longest parked first
+  std::list<ConnectionId> parked_;  // the longest parked first
   std::list<DelayedCall> calls_;
   BinaryHandlers<App> binary_handlers_;
   std::unique_ptr<App> app_;
-  std::optional<BrokerPortType> port_;             // none once shut down; detaches before all that its callbacks touch
+  std::optional<BrokerPortType> port_;  // none once shut down; detaches before all that its callbacks touch
 };
 
 }  // namespace switchboard::inline v1

@@ -27,11 +27,14 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
   metrics_.subscriptions.subtract();
   watchers_.unsubscribe(id, channel);
   const ClientType& client = *find(id);
-  if (client.presence == PresenceMode::active) leave_presence(client, channel);
-  else if (client.presence == PresenceMode::cut) forget_cut(client, channel);
+  if (client.presence == PresenceMode::active)
+    leave_presence(client, channel);
+  else if (client.presence == PresenceMode::cut)
+    forget_cut(client, channel);
   unlink_channel_if_unused(channel);
   if constexpr (AppTraits<App>::has_on_unsubscribe) {
-    run(id,
+    run(
+        id,
         [this, channel, connection = Connection<App>(*this, id)]() mutable {
           return app_->on_unsubscribe(connection, std::string_view(channel));
         },
@@ -40,7 +43,8 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
   return true;
 }
 
-/// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere arrives here.
+/// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere
+/// arrives here.
 template <class App, class Host>
 void Hub<App, Host>::link_channel(const std::string& channel, std::function<void(std::error_code)> then) {
   if (is_shut_down_) return then(errc::stopped);
@@ -65,14 +69,19 @@ void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
 
 template <class App, class Host>
 void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message) {
-  subscribers_.publish(channel, message, [this](ConnectionId id, const Message& shared) { deliver(id, shared); });
+  subscribers_.publish(channel, message,
+                       [this](ConnectionId id, const Message& shared) { deliver(id, shared); });
 }
 
 template <class App, class Host>
 bool Hub<App, Host>::has_peers() const {
   if (is_shut_down_) return false;
-  if constexpr (requires { { port_->has_peers() } -> std::same_as<bool>; }) return port_->has_peers();
-  else return true;
+  if constexpr (requires {
+                  { port_->has_peers() } -> std::same_as<bool>;
+                })
+    return port_->has_peers();
+  else
+    return true;
 }
 
 /// Hands the broker what `make()` returns, an Envelope; without anyone to receive it, it is not even made.
@@ -90,8 +99,10 @@ template <class App, class Host>
 void Hub<App, Host>::on_message(std::string_view channel, const Payload& message) {
   const std::optional<Envelope> envelope = Envelope::decode(*message);
   if (!envelope) return host_.log(LogLevel::warning, "an envelope of an unknown version was dropped");
-  if (channel.starts_with(user_channel_prefix)) receive_for_user(channel.substr(user_channel_prefix.size()), *envelope);
-  else receive_on_channel(channel, *envelope);
+  if (channel.starts_with(user_channel_prefix))
+    receive_for_user(channel.substr(user_channel_prefix.size()), *envelope);
+  else
+    receive_on_channel(channel, *envelope);
 }
 
 template <class App, class Host>
@@ -105,12 +116,14 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
     case Envelope::Kind::json:
       return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)));
     case Envelope::Kind::binary:
-      return deliver_to_channel(channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)));
+      return deliver_to_channel(
+          channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)));
     case Envelope::Kind::join:
     case Envelope::Kind::leave:
       return deliver_presence(envelope.kind == Envelope::Kind::join, channel, envelope.text, envelope.body,
                               envelope.presence_version);
-    default: return;  // of a user's channel
+    default:
+      return;  // of a user's channel
   }
 }
 
@@ -120,7 +133,8 @@ void Hub<App, Host>::on_gap(std::string_view channel) {
   tell_gap(channel);
 }
 
-/// Tells every session that messages of others may be missing on the channel; an empty name means on all it has.
+/// Tells every session that messages of others may be missing on the channel; an empty name means on all it
+/// has.
 template <class App, class Host>
 void Hub<App, Host>::tell_gap(std::string_view channel) {
   const auto gap = [](const std::vector<std::string>& names) {
@@ -133,10 +147,11 @@ void Hub<App, Host>::tell_gap(std::string_view channel) {
         JsonObjectText().string("type", "gap").string("reason", "broker").raw("channels", list + "]").take());
   };
   if (!channel.empty()) {
-    subscribers_.publish(channel, gap({std::string(channel)}), [this](ConnectionId id, const Message& message) {
-      const ClientType* client = find(id);
-      if (client != nullptr && client->session) deliver(id, message);
-    });
+    subscribers_.publish(channel, gap({std::string(channel)}),
+                         [this](ConnectionId id, const Message& message) {
+                           const ClientType* client = find(id);
+                           if (client != nullptr && client->session) deliver(id, message);
+                         });
     return;
   }
   std::vector<ConnectionId> sessions;
@@ -153,7 +168,9 @@ std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::stri
       JsonObjectText().string("type", "message").string("channel", channel).raw("data", json_text).take();
   metrics_.publishes.add();
   deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
-  send_to_peers(channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; }, [](std::error_code) {});
+  send_to_peers(
+      channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; },
+      [](std::error_code) {});
   return {};
 }
 
@@ -164,8 +181,9 @@ std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::ui
   const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
   metrics_.publishes.add();
   deliver_to_channel(channel, EncodedMessage::binary(type, bytes, conflation_key(channel)));
-  send_to_peers(channel, [&] { return Envelope{.kind = Envelope::Kind::binary, .number = type, .body = bytes}; },
-                [](std::error_code) {});
+  send_to_peers(
+      channel, [&] { return Envelope{.kind = Envelope::Kind::binary, .number = type, .body = bytes}; },
+      [](std::error_code) {});
   return {};
 }
 

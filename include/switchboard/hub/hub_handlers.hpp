@@ -2,15 +2,14 @@
 // Hub: how the App is called, and what timers do.
 #pragma once
 #include <exception>
-
 #include <switchboard/hub/detail/awaited.hpp>
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
 
-/// Calls the App through `call`, which owns whatever the handler is given, then `then` with what came of it: for a
-/// handler without result whether it ended without an exception, else the result, or nothing if it threw. While an
-/// awaitable one is suspended the client's later requests wait.
+/// Calls the App through `call`, which owns whatever the handler is given, then `then` with what came of it:
+/// for a handler without result whether it ended without an exception, else the result, or nothing if it
+/// threw. While an awaitable one is suspended the client's later requests wait.
 template <class App, class Host>
 template <class Call, class Then>
 void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
@@ -46,7 +45,8 @@ template <class App, class Host>
 template <class Call, class Then>
 asio::awaitable<void> Hub<App, Host>::await_call(ConnectionId id, Call call, Then then) {
   using Value = typename detail::Awaited<std::invoke_result_t<Call&>>::type;
-  std::conditional_t<std::is_void_v<Value>, bool, std::optional<std::conditional_t<std::is_void_v<Value>, bool, Value>>>
+  std::conditional_t<std::is_void_v<Value>, bool,
+                     std::optional<std::conditional_t<std::is_void_v<Value>, bool, Value>>>
       result{};
   try {
     if constexpr (std::is_void_v<Value>) {
@@ -109,7 +109,8 @@ void Hub<App, Host>::fire(Timer& timer) {
     }
     case TimerKind::session:
       metrics_.sessions_expired.add();
-      return end(id_of(timer.owner), PresenceMode::cut, {CloseCode::abnormal, "the session has expired", false});
+      return end(id_of(timer.owner), PresenceMode::cut,
+                 {CloseCode::abnormal, "the session has expired", false});
     case TimerKind::presence: {
       const auto [channel, user] = roster_.expire(timer);
       return settle_presence(PresenceRoster::Effect::left, channel, user);
@@ -129,8 +130,8 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
   const auto action = heartbeat::poll(options_.heartbeat, transport.heartbeat, host_.now());
   if (action == HeartbeatAction::close) {
     metrics_.heartbeat_timeouts.add();
-    return close_client(id_of(transport.client), heartbeat::close_code, "nothing was heard for too long", false,
-                        PresenceMode::cut, Fate::park);
+    return close_client(id_of(transport.client), heartbeat::close_code, "nothing was heard for too long",
+                        false, PresenceMode::cut, Fate::park);
   }
   if (action == HeartbeatAction::beat) {
     using Policy = HeartbeatOf<App>;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Hub: from a socket's first byte to an open WebSocket (protocol.md, "Refused at the door" and "Sequence, replay, resume").
+// Hub: from a socket's first byte to an open WebSocket (protocol.md, "Refused at the door" and "Sequence,
+// replay, resume").
 #pragma once
 #include <algorithm>
-
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -59,7 +59,8 @@ void Hub<App, Host>::answer_request(TransportUse use, UpgradeRequest request) {
 }
 
 template <class App, class Host>
-std::optional<Refusal> Hub<App, Host>::check_admission(const UpgradeRequest& request, Admission admission) const {
+std::optional<Refusal> Hub<App, Host>::check_admission(const UpgradeRequest& request,
+                                                       Admission admission) const {
   if (auto refusal = check_upgrade(request, {options_.path, options_.allowed_origins})) return refusal;
   if (is_draining_) return refusals::server_draining();
   if (admission == Admission::full) return refusals::server_full();
@@ -69,8 +70,11 @@ std::optional<Refusal> Hub<App, Host>::check_admission(const UpgradeRequest& req
 
 template <class App, class Host>
 void Hub<App, Host>::authenticate(TransportUse use, const UpgradeRequest& request) {
-  run(ConnectionId{none, 0}, [this, request]() { return app_->authenticate(request); },
-      [this, use, request](auto verdict) { this->conclude_authentication(use, request, std::move(verdict)); });
+  run(
+      ConnectionId{none, 0}, [this, request]() { return app_->authenticate(request); },
+      [this, use, request](auto verdict) {
+        this->conclude_authentication(use, request, std::move(verdict));
+      });
 }
 
 /// `verdict` is one of what authenticate may return; nothing: it threw.
@@ -134,13 +138,15 @@ void Hub<App, Host>::connect(TransportUse use, Handoff<App> handoff) {
     const LastSequence last = LastSequence::of(handoff.request);
     if (last.state == LastSequence::State::absent) return connect_new(use, std::move(handoff), std::nullopt);
     const std::uint32_t session = find_session(handoff, last.value);
-    if (session == none) connect_new(use, std::move(handoff), last.value);
-    else resume(use, std::move(handoff), session, last.value);
+    if (session == none)
+      connect_new(use, std::move(handoff), last.value);
+    else
+      resume(use, std::move(handoff), session, last.value);
   }
 }
 
-/// The client that holds the session asked for; `none` where it is unknown, another user's, or younger than `last_seq`:
-/// cases that the client must not be able to tell apart.
+/// The client that holds the session asked for; `none` where it is unknown, another user's, or younger than
+/// `last_seq`: cases that the client must not be able to tell apart.
 template <class App, class Host>
 std::uint32_t Hub<App, Host>::find_session(const Handoff<App>& handoff, Sequence last_seq) const {
   const auto id = SessionId::parse(handoff.request.query("session"));
@@ -155,7 +161,8 @@ std::uint32_t Hub<App, Host>::find_session(const Handoff<App>& handoff, Sequence
 /// A plain client (without `last_seq`), or a new session.
 template <class App, class Host>
 void Hub<App, Host>::connect_new(TransportUse use, Handoff<App> handoff, std::optional<Sequence> last_seq) {
-  const std::uint32_t slot = last_seq ? create_session(std::move(handoff.user)) : clients_.emplace(std::move(handoff.user));
+  const std::uint32_t slot =
+      last_seq ? create_session(std::move(handoff.user)) : clients_.emplace(std::move(handoff.user));
   const ConnectionId id = id_of(slot);
   add_to_user(slot);
   Transport& transport = transports_[use.slot];
@@ -167,7 +174,9 @@ void Hub<App, Host>::connect_new(TransportUse use, Handoff<App> handoff, std::op
     welcome(slot, false, 0, is_fresh ? std::optional<std::uint64_t>(0) : std::nullopt);
   }
   if constexpr (AppTraits<App>::has_on_open)
-    run(id, [this, connection = Connection<App>(*this, id)]() mutable { return app_->on_open(connection); }, [](bool) {});
+    run(
+        id, [this, connection = Connection<App>(*this, id)]() mutable { return app_->on_open(connection); },
+        [](bool) {});
   decode_early(use, early);
 }
 
@@ -177,8 +186,10 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   ClientType& client = clients_[slot];
   const ConnectionId id = id_of(slot);
   auto& log = client.session->log;
-  if (client.is_attached()) take_over(id);
-  else unpark(client);
+  if (client.is_attached())
+    take_over(id);
+  else
+    unpark(client);
   const auto missed = log.get_missed_messages(last_seq);
   log.resume(last_seq);
   client.user = std::move(handoff.user);
@@ -194,7 +205,11 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   if constexpr (AppTraits<App>::has_on_resume) {
     const Resume how{missed.complete, missed.messages.size(), missed.missed};
     if (find(id) != nullptr)
-      run(id, [this, how, connection = Connection<App>(*this, id)]() mutable { return app_->on_resume(connection, Resume(how)); },
+      run(
+          id,
+          [this, how, connection = Connection<App>(*this, id)]() mutable {
+            return app_->on_resume(connection, Resume(how));
+          },
           [](bool) {});
   }
   decode_early(use, early);
@@ -205,7 +220,8 @@ template <class App, class Host>
 void Hub<App, Host>::take_over(ConnectionId id) {
   ClientType& client = *find(id);
   Transport& old = transports_[client.transport];
-  begin_close(old, CloseCode::replaced, "another connection has taken the session over", false, Phase::closing);
+  begin_close(old, CloseCode::replaced, "another connection has taken the session over", false,
+              Phase::closing);
   old.client = none;
   client.transport = none;
   metrics_.connections.subtract();
@@ -228,7 +244,8 @@ void Hub<App, Host>::open_websocket(Transport& transport, std::uint32_t client, 
   if (clients_[client].session) metrics_.sessions_attached.add();
   std::uint32_t random = 0;
   host_.random_bytes(std::as_writable_bytes(std::span(&random, 1)));
-  heartbeat::start(options_.heartbeat, transport.heartbeat, host_.now(), static_cast<double>(random) / 4294967296.0);
+  heartbeat::start(options_.heartbeat, transport.heartbeat, host_.now(),
+                   static_cast<double>(random) / 4294967296.0);
   schedule_beat(transport);
 }
 
@@ -237,7 +254,8 @@ template <class App, class Host>
 void Hub<App, Host>::welcome(std::uint32_t client, bool recovered, std::uint64_t replayed,
                              std::optional<std::uint64_t> missed) {
   const auto milliseconds = [](Duration duration) {
-    return static_cast<unsigned long long>(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+    return static_cast<unsigned long long>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   };
   const Session& session = *clients_[client].session;
   JsonObjectText heartbeat_text;
@@ -261,8 +279,8 @@ void Hub<App, Host>::decode_early(TransportUse use, std::string& bytes) {
   if (transport != nullptr && !bytes.empty()) decode(use, bytes);
 }
 
-/// The resumed client may have other rights now than it had: what it may no longer hear it is taken off. Then it counts
-/// as present in the rest; nobody sees it come back to where it may not be.
+/// The resumed client may have other rights now than it had: what it may no longer hear it is taken off. Then
+/// it counts as present in the rest; nobody sees it come back to where it may not be.
 template <class App, class Host>
 void Hub<App, Host>::recheck_subscriptions(ConnectionId id, TransportUse use) {
   if constexpr (AppTraits<App>::has_may_subscribe) {
@@ -315,9 +333,10 @@ void Hub<App, Host>::drain() {
     if (!transports_.is_in_use(slot)) continue;
     Transport& transport = transports_[slot];
     if (transport.phase == Phase::open)
-      close_client(id_of(transport.client), CloseCode::going_away, "the server is stopping", true, PresenceMode::cut,
-                   Fate::park);
-    else if (transport.phase == Phase::request) refuse(use_of(slot), refusals::server_draining());
+      close_client(id_of(transport.client), CloseCode::going_away, "the server is stopping", true,
+                   PresenceMode::cut, Fate::park);
+    else if (transport.phase == Phase::request)
+      refuse(use_of(slot), refusals::server_draining());
   }
 }
 
@@ -326,7 +345,8 @@ void Hub<App, Host>::abort_all() {
   for (std::uint32_t slot = 0; slot < transports_.slot_count(); ++slot) {
     if (!transports_.is_in_use(slot)) continue;
     if (transports_[slot].client != none)
-      lose_socket(id_of(transports_[slot].client), PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
+      lose_socket(id_of(transports_[slot].client), PresenceMode::cut, Fate::park,
+                  {CloseCode::abnormal, {}, false});
     if (transports_.is_in_use(slot)) release_socket(slot, SocketClose::abort);
   }
 }

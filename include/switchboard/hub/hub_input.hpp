@@ -10,11 +10,13 @@ void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
   const TransportUse use = use_of(static_cast<std::uint32_t>(id));
   Transport& transport = transports_[use.slot];
   switch (transport.phase) {
-    case Phase::request: return receive_request(use, bytes);
+    case Phase::request:
+      return receive_request(use, bytes);
     case Phase::authenticating: {
       std::string& unread = transport.handshake->unread;
       unread.append(bytes.data(), bytes.size());
-      if (unread.size() >= max_held_bytes && !std::exchange(transport.is_paused, true)) host_.want_input(id, false);
+      if (unread.size() >= max_held_bytes && !std::exchange(transport.is_paused, true))
+        host_.want_input(id, false);
       return;
     }
     case Phase::open:
@@ -24,7 +26,8 @@ void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
       if (!transport.held || transport.held->raw.empty()) return decode(use, bytes);
       transport.held->raw.append(bytes.data(), bytes.size());
       return update_input(use);
-    case Phase::finishing: return;  // nothing that comes can matter any more
+    case Phase::finishing:
+      return;  // nothing that comes can matter any more
   }
 }
 
@@ -36,8 +39,10 @@ void Hub<App, Host>::receive_eof(TransportId id) {
     lose_socket(id_of(client), PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
   // An HTTP answer, or our Close frame, is still read by a peer that has only ended its own side.
   const bool has_last_words = transport.phase == Phase::closing || transport.phase == Phase::finishing;
-  if (has_last_words && !transport.queue.empty()) transport.phase = Phase::finishing;
-  else release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
+  if (has_last_words && !transport.queue.empty())
+    transport.phase = Phase::finishing;
+  else
+    release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
 }
 
 template <class App, class Host>
@@ -68,7 +73,8 @@ void Hub<App, Host>::handle_event(TransportUse use, Transport& transport, const 
   const bool is_open = transport.phase == Phase::open;
   switch (event.kind) {
     case Decoded::Kind::need_more:
-    case Decoded::Kind::pong: return;
+    case Decoded::Kind::pong:
+      return;
     case Decoded::Kind::ping:
       if (is_open) push_frame(transport, EncodedMessage::frame(Opcode::pong, payload));
       return;
@@ -82,20 +88,23 @@ void Hub<App, Host>::handle_event(TransportUse use, Transport& transport, const 
     case Decoded::Kind::oversized:
       if (!is_open || !admit_by_rate(use, false, {})) return;
       if (binary_handlers_.find(transport.binary_type) == nullptr)
-        return push_error(id_of(transport.client), ErrorCode::binary_unknown, "no binary messages of this type are taken");
+        return push_error(id_of(transport.client), ErrorCode::binary_unknown,
+                          "no binary messages of this type are taken");
       return push_error(id_of(transport.client), ErrorCode::binary_too_large, "too large for its type");
-    case Decoded::Kind::close: return handle_peer_close(use, event.code, event.reason);
+    case Decoded::Kind::close:
+      return handle_peer_close(use, event.code, event.reason);
     case Decoded::Kind::error: {
       if (!is_open) return finish_close(use, transport);
       const ConnectionId client = id_of(transport.client);
       begin_close(transport, event.code, event.reason, true, Phase::finishing);
-      return lose_socket(client, PresenceMode::cut, Fate::park, {event.code, std::string(event.reason), false});
+      return lose_socket(client, PresenceMode::cut, Fate::park,
+                         {event.code, std::string(event.reason), false});
     }
   }
 }
 
-/// A whole message. It is handled at once, or waits its turn while the client is busy; what keeps a connection alive
-/// does not wait.
+/// A whole message. It is handled at once, or waits its turn while the client is busy; what keeps a
+/// connection alive does not wait.
 template <class App, class Host>
 void Hub<App, Host>::handle_message(TransportUse use, bool is_text, std::string_view payload) {
   metrics_.messages_received.add();
@@ -104,9 +113,12 @@ void Hub<App, Host>::handle_message(TransportUse use, bool is_text, std::string_
     if (is_text && handle_json_heartbeat(transport, payload)) return;
   }
   if (!admit_by_rate(use, is_text, payload)) return;
-  const bool must_wait = clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
-  if (must_wait) hold_message(transport, is_text, payload);
-  else handle_now(use, is_text, payload);
+  const bool must_wait =
+      clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
+  if (must_wait)
+    hold_message(transport, is_text, payload);
+  else
+    handle_now(use, is_text, payload);
 }
 
 template <class App, class Host>
@@ -115,8 +127,10 @@ void Hub<App, Host>::handle_now(TransportUse use, bool is_text, std::string_view
   if constexpr (is_raw) {
     handle_raw(id, is_text, payload);
   } else {
-    if (is_text) handle_text(id, payload);
-    else handle_binary(id, payload);
+    if (is_text)
+      handle_text(id, payload);
+    else
+      handle_binary(id, payload);
   }
 }
 
@@ -138,11 +152,12 @@ void Hub<App, Host>::finish_close(TransportUse use, Transport& transport) {
   if (transport.queue.empty()) release_socket(use.slot, SocketClose::graceful);
 }
 
-/// Whether the text is a small `{"type":"ping"}` or `{"type":"pong"}`, which is handled whatever else is under way.
+/// Whether the text is a small `{"type":"ping"}` or `{"type":"pong"}`, which is handled whatever else is
+/// under way.
 template <class App, class Host>
 bool Hub<App, Host>::handle_json_heartbeat(Transport& transport, std::string_view text) {
-  if (text.size() > 256 || (text.find("\"ping\"") == std::string_view::npos &&
-                            text.find("\"pong\"") == std::string_view::npos))
+  if (text.size() > 256 ||
+      (text.find("\"ping\"") == std::string_view::npos && text.find("\"pong\"") == std::string_view::npos))
     return false;
   const JsonRequest request = read_json_request(text);
   if (request.error || !request.is_heartbeat()) return false;
@@ -163,7 +178,8 @@ void Hub<App, Host>::answer_heartbeat(ConnectionId id, const JsonRequest& reques
   if (client != nullptr && client->session && is_number) client->session->log.acknowledge(sequence);
 }
 
-/// The rate limit. What is over it is answered, and after as many refusals in a row as a second allows, closed.
+/// The rate limit. What is over it is answered, and after as many refusals in a row as a second allows,
+/// closed.
 template <class App, class Host>
 bool Hub<App, Host>::admit_by_rate(TransportUse use, bool is_text, std::string_view payload) {
   Transport& transport = *find(use);
@@ -179,7 +195,8 @@ bool Hub<App, Host>::admit_by_rate(TransportUse use, bool is_text, std::string_v
     push_error(id, ErrorCode::rate_limited, "too many messages a second", request_id);
   }
   if (transport.rate.is_exhausted())
-    close_client(id, CloseCode::policy_violation, "too many messages a second", true, PresenceMode::gone, Fate::destroy);
+    close_client(id, CloseCode::policy_violation, "too many messages a second", true, PresenceMode::gone,
+                 Fate::destroy);
   return false;
 }
 
@@ -190,7 +207,8 @@ void Hub<App, Host>::limit_binary(Transport& transport, std::uint32_t type) {
   const auto* entry = binary_handlers_.find(type);
   const std::size_t max_payload = entry != nullptr ? entry->max_size : 0;
   constexpr std::size_t type_size = BinaryFraming::type_size;
-  if (max_payload < decoder_limits_.max_message_bytes) transport.decoder.limit_message(type_size + max_payload);
+  if (max_payload < decoder_limits_.max_message_bytes)
+    transport.decoder.limit_message(type_size + max_payload);
 }
 
 template <class App, class Host>
@@ -228,7 +246,8 @@ bool Hub<App, Host>::must_pause(const Transport& transport) const {
   return queued_bytes(transport) > options_.queue.max_bytes / 2;
 }
 
-/// Tells the host to stop or go on reading, as the connection's state now demands, and decodes what was left over.
+/// Tells the host to stop or go on reading, as the connection's state now demands, and decodes what was left
+/// over.
 template <class App, class Host>
 void Hub<App, Host>::update_input(TransportUse use) {
   Transport* transport = find(use);
@@ -239,15 +258,18 @@ void Hub<App, Host>::update_input(TransportUse use) {
   if (pause != transport->is_paused) {
     transport->is_paused = pause;
     host_.want_input(TransportId{use.slot}, !pause);
-    if (pause) heartbeat::pause_silence(transport->heartbeat);
-    else heartbeat::on_inbound(transport->heartbeat, host_.now());
+    if (pause)
+      heartbeat::pause_silence(transport->heartbeat);
+    else
+      heartbeat::on_inbound(transport->heartbeat, host_.now());
     if (!pause) schedule_beat(*transport);  // the silence timer runs again
   }
   if (!pause && has_raw) {
     std::string raw = std::exchange(transport->held->raw, {});
     return decode(use, raw);
   }
-  if (transport->held && transport->held->messages.empty() && transport->held->raw.empty()) transport->held.reset();
+  if (transport->held && transport->held->messages.empty() && transport->held->raw.empty())
+    transport->held.reset();
 }
 
 }  // namespace switchboard::inline v1

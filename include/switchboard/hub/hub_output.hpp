@@ -2,7 +2,6 @@
 // Hub: what waits for a socket, in which order, and what happens when it is too much.
 #pragma once
 #include <algorithm>
-
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -46,8 +45,8 @@ void Hub<App, Host>::announce(Transport& transport) {
   host_.output_ready(TransportId{transport.owner});
 }
 
-/// Two queues feed a stateful client's socket: its log, and the answers, each of which waits for the log to be written
-/// up to where it was when the answer came.
+/// Two queues feed a stateful client's socket: its log, and the answers, each of which waits for the log to
+/// be written up to where it was when the answer came.
 template <class App, class Host>
 bool Hub<App, Host>::is_queue_next(const Transport& transport, const ClientType* client, std::size_t queued,
                                    std::size_t logged) const {
@@ -62,7 +61,8 @@ template <class App, class Host>
 template <class Visit>
 void Hub<App, Host>::visit_output(const Transport& transport, Visit&& visit) const {
   const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const std::size_t log_count = client != nullptr && client->session ? client->session->log.unwritten_count() : 0;
+  const std::size_t log_count =
+      client != nullptr && client->session ? client->session->log.unwritten_count() : 0;
   for (std::size_t queued = 0, logged = 0; queued < transport.queue.size() || logged < log_count;) {
     if (is_queue_next(transport, client, queued, logged)) {
       const OutboundQueue::Item& item = transport.queue[queued++];
@@ -79,9 +79,8 @@ template <class Output>
 void Hub<App, Host>::gather(TransportId id, Output& out) {
   const Transport& transport = transports_[static_cast<std::uint32_t>(id)];
   std::size_t skip = transport.written_of_first;
-  visit_output(transport, [&](const detail::Outgoing& outgoing) {
-    return outgoing.emit(std::exchange(skip, 0), out);
-  });
+  visit_output(transport,
+               [&](const detail::Outgoing& outgoing) { return outgoing.emit(std::exchange(skip, 0), out); });
 }
 
 template <class App, class Host>
@@ -96,7 +95,9 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
     more = from_queue || (client != nullptr && client->session && client->session->log.unwritten_count() > 0);
     if (!more) break;
     const auto next = [&]() -> detail::Outgoing {
-      if (from_queue) return {&transport.queue.front().message, transport.queue.front().sequence, transport.queue.front().missed};
+      if (from_queue)
+        return {&transport.queue.front().message, transport.queue.front().sequence,
+                transport.queue.front().missed};
       const auto& entry = client->session->log.unwritten(0);
       return {&entry.message, entry.sequence, entry.missed};
     }();
@@ -106,8 +107,10 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
       break;
     }
     bytes -= size;
-    if (from_queue) transport.queue.pop_front();
-    else client->session->log.written(1);
+    if (from_queue)
+      transport.queue.pop_front();
+    else
+      client->session->log.written(1);
   }
   transport.is_blocked = more;
   if (!more) {
@@ -128,7 +131,8 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
 template <class App, class Host>
 void Hub<App, Host>::push_frame(Transport& transport, Message frame) {
   const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const Sequence after = client != nullptr && client->session ? client->session->log.newest_sequence() : Sequence{};
+  const Sequence after =
+      client != nullptr && client->session ? client->session->log.newest_sequence() : Sequence{};
   transport.queue.push(std::move(frame), after);
   announce(transport);
 }
@@ -141,7 +145,8 @@ void Hub<App, Host>::push_answer(ConnectionId id, std::string_view object) {
 }
 
 template <class App, class Host>
-void Hub<App, Host>::push_error(ConnectionId id, ErrorCode code, std::string_view text, std::string_view request_id) {
+void Hub<App, Host>::push_error(ConnectionId id, ErrorCode code, std::string_view text,
+                                std::string_view request_id) {
   JsonObjectText error;
   error.string("type", "error").string("code", to_string(code)).string("message", text);
   if (!request_id.empty()) error.raw("id", request_id);
@@ -158,7 +163,8 @@ bool Hub<App, Host>::deliver(ConnectionId id, const Message& message) {
   if (client->session) client->session->log.store_message(message);
   if (!client->is_attached()) {
     account_parked(*client);
-    if (metrics_.parked_bytes.value() > options_.sessions.parked_bytes / shard_count_) enforce_parked_bounds(id);
+    if (metrics_.parked_bytes.value() > options_.sessions.parked_bytes / shard_count_)
+      enforce_parked_bounds(id);
     return true;
   }
   Transport& transport = transports_[client->transport];
@@ -219,7 +225,8 @@ std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport)
   const bool is_queue_first = is_queue_next(transport, &client, 0, 0);
   const std::size_t queue_pinned = is_partly_written && is_queue_first ? 1 : 0;
   std::size_t log_pinned = is_partly_written && !is_queue_first ? 1 : 0;
-  if (client.session) log_pinned = std::max(log_pinned, client.session->log.replay_count());  // promised by the welcome
+  if (client.session)
+    log_pinned = std::max(log_pinned, client.session->log.replay_count());  // promised by the welcome
   std::size_t dropped = 0;
   if (options_.queue.slow_consumer == SlowConsumer::drop_oldest) {
     while (queued_bytes(transport) > options_.queue.max_bytes && has_several_queued(transport)) {
@@ -235,9 +242,9 @@ std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport)
   return dropped;
 }
 
-/// Before a socket is parted from its client: what is still to be written moves into the socket's own queue. All of it,
-/// or only what the Close frame cannot do without: the rest of what is partly written, and the upgrade's response with
-/// the welcome.
+/// Before a socket is parted from its client: what is still to be written moves into the socket's own queue.
+/// All of it, or only what the Close frame cannot do without: the rest of what is partly written, and the
+/// upgrade's response with the welcome.
 template <class App, class Host>
 void Hub<App, Host>::keep_output(Transport& transport, bool all) {
   OutboundQueue kept;
@@ -254,7 +261,8 @@ void Hub<App, Host>::keep_output(Transport& transport, bool all) {
   transport.queue.swap(kept);
 }
 
-/// Queues our Close frame, behind all that waits if `flush` says so. The client must be told apart, by lose_socket.
+/// Queues our Close frame, behind all that waits if `flush` says so. The client must be told apart, by
+/// lose_socket.
 template <class App, class Host>
 void Hub<App, Host>::begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush,
                                  Phase phase) {
@@ -285,7 +293,8 @@ template <class App, class Host>
 std::uint16_t Hub<App, Host>::unsent_kilobytes(const Transport& transport) const {
   std::size_t bytes = transport.queue.bytes();  // a session's log is not this socket's any more
   bytes -= std::min(bytes, transport.written_of_first);
-  if constexpr (requires { host_.unsent_bytes(TransportId{}); }) bytes += host_.unsent_bytes(TransportId{transport.owner});
+  if constexpr (requires { host_.unsent_bytes(TransportId{}); })
+    bytes += host_.unsent_bytes(TransportId{transport.owner});
   return static_cast<std::uint16_t>(std::min<std::size_t>((bytes + 1023) / 1024, 0xffff));
 }
 
@@ -296,8 +305,8 @@ void Hub<App, Host>::start_close_timer(Transport& transport) {
   schedule_wake_up();
 }
 
-/// The time to close is over. One who still takes what is queued, if slowly, is given more of it, within reason; one
-/// who has taken it all gets no reset, which could destroy what its system has not handed on yet.
+/// The time to close is over. One who still takes what is queued, if slowly, is given more of it, within
+/// reason; one who has taken it all gets no reset, which could destroy what its system has not handed on yet.
 template <class App, class Host>
 void Hub<App, Host>::end_close(std::uint32_t slot) {
   Transport& transport = transports_[slot];
@@ -328,7 +337,8 @@ bool Hub<App, Host>::send_typed(ConnectionId id, std::uint32_t type, std::span<c
 
 template <class App, class Host>
 bool Hub<App, Host>::send_frame(ConnectionId id, bool text, std::string_view payload) {
-  return find(id) != nullptr && deliver(id, EncodedMessage::frame(text ? Opcode::text : Opcode::binary, payload));
+  return find(id) != nullptr &&
+         deliver(id, EncodedMessage::frame(text ? Opcode::text : Opcode::binary, payload));
 }
 
 template <class App, class Host>

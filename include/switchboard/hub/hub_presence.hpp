@@ -52,24 +52,29 @@ void Hub<App, Host>::return_to_presence(ConnectionId id, TransportUse use) {
 
 /// The client counts less than `before`: a connection is gone, or a cut one will not come back.
 template <class App, class Host>
-void Hub<App, Host>::lower_presence(const ClientType& client, PresenceMode before, const std::string& channel) {
-  if (before == PresenceMode::active) leave_presence(client, channel);
-  else if (before == PresenceMode::cut && client.presence == PresenceMode::gone) forget_cut(client, channel);
+void Hub<App, Host>::lower_presence(const ClientType& client, PresenceMode before,
+                                    const std::string& channel) {
+  if (before == PresenceMode::active)
+    leave_presence(client, channel);
+  else if (before == PresenceMode::cut && client.presence == PresenceMode::gone)
+    forget_cut(client, channel);
 }
 
-/// What became of the user here is told to the broker; if that makes a difference over all shards and nodes, to the
-/// channel's subscribers.
+/// What became of the user here is told to the broker; if that makes a difference over all shards and nodes,
+/// to the channel's subscribers.
 template <class App, class Host>
-void Hub<App, Host>::settle_presence(PresenceRoster::Effect effect, const std::string& channel, const std::string& user,
-                                     const std::string& info) {
+void Hub<App, Host>::settle_presence(PresenceRoster::Effect effect, const std::string& channel,
+                                     const std::string& user, const std::string& info) {
   if constexpr (keeps_presence()) {
     if (effect == PresenceRoster::Effect::nothing || is_shut_down_) return;
     const bool joined = effect == PresenceRoster::Effect::entered;
     const auto changed = [this, joined, channel, user, info](std::error_code error, PresenceChange change) {
       if (!error && change.changed) tell_presence(joined, channel, user, info, change.version);
     };
-    if (joined) port_->enter(channel, user, info, changed);
-    else port_->leave(channel, user, changed);
+    if (joined)
+      port_->enter(channel, user, info, changed);
+    else
+      port_->leave(channel, user, changed);
   }
 }
 
@@ -78,9 +83,10 @@ void Hub<App, Host>::tell_presence(bool joined, const std::string& channel, cons
                                    const std::string& info, std::uint64_t version) {
   deliver_presence(joined, channel, user, info, version);
   const auto kind = joined ? Envelope::Kind::join : Envelope::Kind::leave;
-  send_to_peers(channel,
-                [&] { return Envelope{.kind = kind, .presence_version = version, .text = user, .body = info}; },
-                [](std::error_code) {});
+  send_to_peers(
+      channel,
+      [&] { return Envelope{.kind = kind, .presence_version = version, .text = user, .body = info}; },
+      [](std::error_code) {});
 }
 
 template <class App, class Host>
@@ -101,9 +107,11 @@ template <class App, class Host>
 std::string Hub<App, Host>::presence_info(const User& user, std::string_view channel) {
   std::string info;
   if constexpr (AppTraits<App>::has_presence_info) {
-    run(ConnectionId{none, 0}, [&] { return app_->presence_info(user, std::string_view(channel)); },
+    run(
+        ConnectionId{none, 0}, [&] { return app_->presence_info(user, std::string_view(channel)); },
         [&](std::optional<nlohmann::json> json) {
-          if (json && !json->is_null()) info = json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+          if (json && !json->is_null())
+            info = json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
         });
   }
   return info;
@@ -112,7 +120,8 @@ std::string Hub<App, Host>::presence_info(const User& user, std::string_view cha
 template <class App, class Host>
 asio::awaitable<Presence> Hub<App, Host>::presence(std::string_view channel) {
   if constexpr (keeps_presence()) {
-    return detail::await_callback<Presence>([this, name = std::string(channel)](std::function<void(Presence)> done) {
+    return detail::await_callback<Presence>([this, name = std::string(channel)](
+                                                std::function<void(Presence)> done) {
       if (is_shut_down_) return done({errc::stopped, {}});
       port_->query(name, [done = std::move(done)](std::error_code error, std::vector<PresenceEntry> users) {
         done({error, std::move(users)});

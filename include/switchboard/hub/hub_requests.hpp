@@ -17,13 +17,17 @@ void Hub<App, Host>::handle_text(ConnectionId id, std::string_view text) {
   Pending pending{id, {}};
   if (request.error) {
     switch (*request.error) {
-      case ErrorCode::json_too_deep: return fail(pending, *request.error, "at most 64 levels of nesting");
-      case ErrorCode::message_not_object: return fail(pending, *request.error, "a message is a JSON object");
-      default: return fail(pending, *request.error, "this is not JSON");
+      case ErrorCode::json_too_deep:
+        return fail(pending, *request.error, "at most 64 levels of nesting");
+      case ErrorCode::message_not_object:
+        return fail(pending, *request.error, "a message is a JSON object");
+      default:
+        return fail(pending, *request.error, "this is not JSON");
     }
   }
   if (request.id.is_present() && !is_request_id(request.id))
-    return fail(pending, ErrorCode::field_invalid, "\"id\" must be a string or a number of at most 128 bytes");
+    return fail(pending, ErrorCode::field_invalid,
+                "\"id\" must be a string or a number of at most 128 bytes");
   pending.id = request.id.written;
   if (request.is_heartbeat()) return answer_heartbeat(id, request);
   if (!request.action.is_present()) return handle_app_message(std::move(pending), text);
@@ -51,23 +55,31 @@ bool Hub<App, Host>::has_channel(const Pending& pending, const JsonRequest& requ
   const std::optional<ErrorCode> fault = check_channel(request.channel.string);
   if (!fault) return true;
   switch (*fault) {
-    case ErrorCode::channel_reserved: fail(pending, *fault, "channels that start with $ are reserved"); break;
-    case ErrorCode::channel_too_long: fail(pending, *fault, "a channel's name has at most 200 bytes"); break;
-    default: fail(pending, *fault, "a channel's name is 1 to 200 bytes of UTF-8 without control characters");
+    case ErrorCode::channel_reserved:
+      fail(pending, *fault, "channels that start with $ are reserved");
+      break;
+    case ErrorCode::channel_too_long:
+      fail(pending, *fault, "a channel's name has at most 200 bytes");
+      break;
+    default:
+      fail(pending, *fault, "a channel's name is 1 to 200 bytes of UTF-8 without control characters");
   }
   return false;
 }
 
-/// Asks the App whether the client may; `then(bool)` is called now or when an awaitable answer is there. One that throws
-/// means no.
+/// Asks the App whether the client may; `then(bool)` is called now or when an awaitable answer is there. One
+/// that throws means no.
 template <class App, class Host>
 template <class Ask, class Then>
 void Hub<App, Host>::ask_permission(ConnectionId id, const std::string& channel, Ask ask, Then then) {
   using Answer = std::invoke_result_t<Ask&, App&, const User&, std::string_view>;
-  const auto conclude = [then = std::move(then)](std::optional<bool> allowed) { then(allowed.value_or(false)); };
+  const auto conclude = [then = std::move(then)](std::optional<bool> allowed) {
+    then(allowed.value_or(false));
+  };
   const User& user = find(id)->user;
   if constexpr (detail::Awaited<Answer>::is_awaitable) {
-    static_assert(std::copy_constructible<User>, "switchboard: with an awaitable may_… User must be copyable");
+    static_assert(std::copy_constructible<User>,
+                  "switchboard: with an awaitable may_… User must be copyable");
     run(id, [this, ask, user, channel] { return ask(*app_, user, channel); }, conclude);
   } else {
     run(id, [&] { return ask(*app_, user, channel); }, conclude);
@@ -78,7 +90,9 @@ template <class App, class Host>
 template <class Then>
 void Hub<App, Host>::ask_may_subscribe(ConnectionId id, const std::string& channel, Then then) {
   if constexpr (AppTraits<App>::has_may_subscribe) {
-    const auto ask = [](App& app, const User& user, std::string_view name) { return app.may_subscribe(user, name); };
+    const auto ask = [](App& app, const User& user, std::string_view name) {
+      return app.may_subscribe(user, name);
+    };
     ask_permission(id, channel, ask, std::move(then));
   } else {
     then(true);
@@ -89,7 +103,9 @@ template <class App, class Host>
 template <class Then>
 void Hub<App, Host>::ask_may_publish(ConnectionId id, const std::string& channel, Then then) {
   if constexpr (AppTraits<App>::has_may_publish) {
-    const auto ask = [](App& app, const User& user, std::string_view name) { return app.may_publish(user, name); };
+    const auto ask = [](App& app, const User& user, std::string_view name) {
+      return app.may_publish(user, name);
+    };
     ask_permission(id, channel, ask, std::move(then));
   } else {
     then(true);
@@ -115,14 +131,17 @@ void Hub<App, Host>::handle_subscribe(Pending pending, const JsonRequest& reques
   if (subscribers_.subscription_count(pending.client) >= options_.limits.max_subscriptions)
     return fail(pending, ErrorCode::subscribe_limit, "too many subscriptions on this connection");
   ask_may_subscribe(pending.client, channel, [this, pending, channel, wants_presence](bool allowed) {
-    if (allowed) accept_subscribe(pending, channel, wants_presence);
-    else fail(pending, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
+    if (allowed)
+      accept_subscribe(pending, channel, wants_presence);
+    else
+      fail(pending, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
   });
 }
 
 /// It is answered once the broker has confirmed the channel; until then the client's later requests wait.
 template <class App, class Host>
-void Hub<App, Host>::accept_subscribe(const Pending& pending, const std::string& channel, bool wants_presence) {
+void Hub<App, Host>::accept_subscribe(const Pending& pending, const std::string& channel,
+                                      bool wants_presence) {
   if (find(pending.client) == nullptr) return;
   hold(pending.client);
   link_channel(channel, [this, pending, channel, wants_presence](std::error_code error) {
@@ -132,13 +151,14 @@ void Hub<App, Host>::accept_subscribe(const Pending& pending, const std::string&
 }
 
 template <class App, class Host>
-void Hub<App, Host>::complete_subscribe(const Pending& pending, const std::string& channel, bool wants_presence,
-                                        bool is_local) {
+void Hub<App, Host>::complete_subscribe(const Pending& pending, const std::string& channel,
+                                        bool wants_presence, bool is_local) {
   if (find(pending.client) == nullptr) return unlink_channel_if_unused(channel);
   answer_subscribed(pending, channel, is_local);
   join_channel(pending.client, channel, wants_presence);
   if constexpr (AppTraits<App>::has_on_subscribe) {
-    run(pending.client,
+    run(
+        pending.client,
         [this, channel, connection = Connection<App>(*this, pending.client)]() mutable {
           return app_->on_subscribe(connection, std::string_view(channel));
         },
@@ -175,14 +195,18 @@ void Hub<App, Host>::handle_publish(Pending pending, const JsonRequest& request)
   const bool is_repeated = session != nullptr && !pending.id.empty() && session->publish_ids &&
                            session->publish_ids->contains(pending.id);
   if (is_repeated) return conclude_publish(pending, channel, {});
-  ask_may_publish(pending.client, channel, [this, pending, channel, data = std::string(request.data.written)](bool allowed) {
-    if (allowed) accept_publish(pending, channel, data);
-    else fail(pending, ErrorCode::publish_denied, "you may not publish to this channel");
-  });
+  ask_may_publish(pending.client, channel,
+                  [this, pending, channel, data = std::string(request.data.written)](bool allowed) {
+                    if (allowed)
+                      accept_publish(pending, channel, data);
+                    else
+                      fail(pending, ErrorCode::publish_denied, "you may not publish to this channel");
+                  });
 }
 
 template <class App, class Host>
-void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& channel, const std::string& data) {
+void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& channel,
+                                    const std::string& data) {
   ClientType* client = find(pending.client);
   if (client == nullptr) return;
   if (client->session && !pending.id.empty()) {
@@ -194,22 +218,28 @@ void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& c
   const std::string object =
       JsonObjectText().string("type", "message").string("channel", channel).raw("data", data).take();
   deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
-  send_to_peers(channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; },
-                [this, pending, channel](std::error_code error) {
-                  ClientType* publisher = find(pending.client);
-                  if (publisher == nullptr) return;
-                  const bool was_full = publisher->publishes_pending-- == max_publishes_pending;
-                  if (error && publisher->session && !pending.id.empty()) publisher->session->publish_ids->erase(pending.id);
-                  if (error || !pending.id.empty()) conclude_publish(pending, channel, error);
-                  if (was_full && publisher->is_attached()) update_input(use_of(publisher->transport));
-                });
+  send_to_peers(
+      channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; },
+      [this, pending, channel](std::error_code error) {
+        ClientType* publisher = find(pending.client);
+        if (publisher == nullptr) return;
+        const bool was_full = publisher->publishes_pending-- == max_publishes_pending;
+        if (error && publisher->session && !pending.id.empty())
+          publisher->session->publish_ids->erase(pending.id);
+        if (error || !pending.id.empty()) conclude_publish(pending, channel, error);
+        if (was_full && publisher->is_attached()) update_input(use_of(publisher->transport));
+      });
 }
 
 template <class App, class Host>
-void Hub<App, Host>::conclude_publish(const Pending& pending, const std::string& channel, std::error_code error) {
-  if (error) return fail(pending, ErrorCode::publish_unavailable, "the message has not reached everyone: " + error.message());
-  push_answer(pending.client,
-              JsonObjectText().string("status", "published").string("channel", channel).raw("id", pending.id).take());
+void Hub<App, Host>::conclude_publish(const Pending& pending, const std::string& channel,
+                                      std::error_code error) {
+  if (error)
+    return fail(pending, ErrorCode::publish_unavailable,
+                "the message has not reached everyone: " + error.message());
+  push_answer(
+      pending.client,
+      JsonObjectText().string("status", "published").string("channel", channel).raw("id", pending.id).take());
 }
 
 template <class App, class Host>
@@ -222,25 +252,26 @@ void Hub<App, Host>::handle_presence(Pending pending, const JsonRequest& request
     fail(pending, ErrorCode::presence_unavailable, "this server keeps no presence");
   } else {
     hold(pending.client);
-    port_->query(channel, [this, pending, channel](std::error_code error, std::vector<PresenceEntry> entries) {
-      if (error) {
-        fail(pending, ErrorCode::presence_unavailable, "presence cannot be told now");
-      } else {
-        std::string users;
-        for (const PresenceEntry& entry : entries) {
-          JsonObjectText user;
-          user.string("user", entry.user);
-          if (!entry.info.empty()) user.raw("info", entry.info);
-          users += (users.empty() ? "[" : ",") + user.take();
-        }
-        JsonObjectText answer;
-        answer.string("status", "presence").string("channel", channel).number("count", entries.size());
-        answer.raw("users", users.empty() ? "[]" : users + "]");
-        if (!pending.id.empty()) answer.raw("id", pending.id);
-        push_answer(pending.client, answer.take());
-      }
-      release(pending.client);
-    });
+    port_->query(
+        channel, [this, pending, channel](std::error_code error, std::vector<PresenceEntry> entries) {
+          if (error) {
+            fail(pending, ErrorCode::presence_unavailable, "presence cannot be told now");
+          } else {
+            std::string users;
+            for (const PresenceEntry& entry : entries) {
+              JsonObjectText user;
+              user.string("user", entry.user);
+              if (!entry.info.empty()) user.raw("info", entry.info);
+              users += (users.empty() ? "[" : ",") + user.take();
+            }
+            JsonObjectText answer;
+            answer.string("status", "presence").string("channel", channel).number("count", entries.size());
+            answer.raw("users", users.empty() ? "[]" : users + "]");
+            if (!pending.id.empty()) answer.raw("id", pending.id);
+            push_answer(pending.client, answer.take());
+          }
+          release(pending.client);
+        });
   }
 }
 
@@ -249,8 +280,10 @@ template <class App, class Host>
 void Hub<App, Host>::handle_app_message(Pending pending, std::string_view text) {
   if constexpr (AppTraits<App>::has_on_message) {
     find(pending.client)->written_ids.remember(pending.id);
-    run(pending.client,
-        [this, connection = Connection<App>(*this, pending.client), message = nlohmann::json::parse(text)]() mutable {
+    run(
+        pending.client,
+        [this, connection = Connection<App>(*this, pending.client),
+         message = nlohmann::json::parse(text)]() mutable {
           return app_->on_message(connection, std::move(message));
         },
         [this, pending](bool ok) {
@@ -265,11 +298,14 @@ template <class App, class Host>
 void Hub<App, Host>::handle_binary(ConnectionId id, std::string_view frame) {
   const auto bytes = std::as_bytes(std::span(frame.data(), frame.size()));
   const std::optional<std::uint32_t> type = BinaryFraming::read_type(bytes);
-  if (!type) return push_error(id, ErrorCode::binary_short, "a binary message begins with four bytes of type");
+  if (!type)
+    return push_error(id, ErrorCode::binary_short, "a binary message begins with four bytes of type");
   const auto* entry = binary_handlers_.find(*type);
-  if (entry == nullptr) return push_error(id, ErrorCode::binary_unknown, "no binary messages of this type are taken");
+  if (entry == nullptr)
+    return push_error(id, ErrorCode::binary_unknown, "no binary messages of this type are taken");
   const auto payload = bytes.subspan(BinaryFraming::type_size);
-  if (payload.size() > entry->max_size) return push_error(id, ErrorCode::binary_too_large, "too large for its type");
+  if (payload.size() > entry->max_size)
+    return push_error(id, ErrorCode::binary_too_large, "too large for its type");
   const auto then = [this, id](bool ok) {
     if (!ok) push_error(id, ErrorCode::internal_error, "the server failed at this message");
   };
@@ -277,10 +313,10 @@ void Hub<App, Host>::handle_binary(ConnectionId id, std::string_view frame) {
   if (entry->returns_void) {
     run(id, [&] { static_cast<void>(entry->invoke(connection, payload)); }, then);
   } else {
-    run(id,
-        [entry, connection, kept = std::vector<std::byte>(payload.begin(), payload.end())]() -> asio::awaitable<void> {
-          return *entry->invoke(connection, kept);
-        },
+    run(
+        id,
+        [entry, connection, kept = std::vector<std::byte>(payload.begin(), payload.end())]()
+            -> asio::awaitable<void> { return *entry->invoke(connection, kept); },
         then);
   }
 }
@@ -292,14 +328,19 @@ void Hub<App, Host>::handle_raw(ConnectionId id, bool is_text, std::string_view 
   const auto ignore = [](bool) {};
   Connection<App> connection(*this, id);
   const auto refuse_kind = [&] {
-    close_client(id, CloseCode::unsupported_data, "this kind of message is not taken", true, PresenceMode::gone,
-                 Fate::destroy);
+    close_client(id, CloseCode::unsupported_data, "this kind of message is not taken", true,
+                 PresenceMode::gone, Fate::destroy);
   };
   if (is_text) {
     if constexpr (Has::has_on_text) {
       using Result = decltype(app_->on_text(connection, payload));
       if constexpr (detail::Awaited<Result>::is_awaitable)
-        run(id, [this, connection, kept = std::string(payload)]() mutable { return app_->on_text(connection, std::string_view(kept)); }, ignore);
+        run(
+            id,
+            [this, connection, kept = std::string(payload)]() mutable {
+              return app_->on_text(connection, std::string_view(kept));
+            },
+            ignore);
       else
         run(id, [&] { app_->on_text(connection, std::string_view(payload)); }, ignore);
     } else {
@@ -310,7 +351,8 @@ void Hub<App, Host>::handle_raw(ConnectionId id, bool is_text, std::string_view 
       const auto bytes = std::as_bytes(std::span(payload.data(), payload.size()));
       using Result = decltype(app_->on_binary(connection, bytes));
       if constexpr (detail::Awaited<Result>::is_awaitable)
-        run(id,
+        run(
+            id,
             [this, connection, kept = std::vector<std::byte>(bytes.begin(), bytes.end())]() mutable {
               return app_->on_binary(connection, std::span<const std::byte>(kept));
             },

@@ -2,15 +2,18 @@
 // Hub: clients that come, park and go.
 #pragma once
 #include <algorithm>
-
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
 
 template <class App, class Host>
 Hub<App, Host>::Hub(Host& host, HubOptions<App> options, unsigned shard, unsigned shard_count)
-    : host_(host), options_(std::move(options)), shard_(shard), shard_count_(shard_count),
-      decoder_limits_{options_.limits.max_message_bytes, !is_raw}, wheel_(host.now()),
+    : host_(host),
+      options_(std::move(options)),
+      shard_(shard),
+      shard_count_(shard_count),
+      decoder_limits_{options_.limits.max_message_bytes, !is_raw},
+      wheel_(host.now()),
       roster_(wheel_, static_cast<std::uint8_t>(TimerKind::presence)) {
   static_assert(check_app<App>());
   static_assert(HubHost<Host, App>, "switchboard: a hub's Host lacks one of the functions of HubHost");
@@ -36,8 +39,8 @@ auto Hub<App, Host>::find(ConnectionId id) -> ClientType* {
 template <class App, class Host>
 std::uint32_t Hub<App, Host>::create_session(User user) {
   const std::uint32_t slot = clients_.emplace(std::move(user));
-  auto session = std::make_unique<Session>(
-      ReplayOptions{options_.sessions.replay, options_.sessions.replay_bytes});
+  auto session =
+      std::make_unique<Session>(ReplayOptions{options_.sessions.replay, options_.sessions.replay_bytes});
   session->owner = slot;
   session->id.shard = shard_;
   host_.random_bytes(std::as_writable_bytes(std::span(session->id.random)));
@@ -58,8 +61,10 @@ void Hub<App, Host>::lose_socket(ConnectionId id, PresenceMode mode, Fate fate, 
     metrics_.connections.subtract();
     if (client->session) metrics_.sessions_attached.subtract();
   }
-  if (client->session && fate == Fate::park && options_.sessions.time_to_live > Duration{}) park(id, mode);
-  else end(id, mode, reason);
+  if (client->session && fate == Fate::park && options_.sessions.time_to_live > Duration{})
+    park(id, mode);
+  else
+    end(id, mode, reason);
 }
 
 template <class App, class Host>
@@ -78,7 +83,10 @@ void Hub<App, Host>::park(ConnectionId id, PresenceMode mode) {
   enforce_parked_bounds(id);
   if constexpr (AppTraits<App>::has_on_suspend) {
     if (find(id) == nullptr) return;
-    run(id, [this, connection = Connection<App>(*this, id)]() mutable { return app_->on_suspend(connection); }, [](bool) {});
+    run(
+        id,
+        [this, connection = Connection<App>(*this, id)]() mutable { return app_->on_suspend(connection); },
+        [](bool) {});
   }
 }
 
@@ -152,7 +160,11 @@ void Hub<App, Host>::end(ConnectionId id, PresenceMode mode, CloseReason reason)
   remove_from_user(id.slot);
   client->has_ended = true;
   if constexpr (AppTraits<App>::has_on_close) {
-    run(id, [this, connection = Connection<App>(*this, id), reason]() mutable { return app_->on_close(connection, std::move(reason)); },
+    run(
+        id,
+        [this, connection = Connection<App>(*this, id), reason]() mutable {
+          return app_->on_close(connection, std::move(reason));
+        },
         [this, id](bool) { erase_client(id.slot); });
   } else {
     erase_client(id.slot);
@@ -176,8 +188,10 @@ template <class App, class Host>
 bool Hub<App, Host>::close(ConnectionId id, CloseCode code, std::string_view reason) {
   ClientType* client = find(id);
   if (client == nullptr) return false;
-  if (client->is_attached()) close_client(id, code, reason, true, PresenceMode::gone, Fate::destroy);
-  else end(id, PresenceMode::gone, {code, std::string(reason), false});
+  if (client->is_attached())
+    close_client(id, code, reason, true, PresenceMode::gone, Fate::destroy);
+  else
+    end(id, PresenceMode::gone, {code, std::string(reason), false});
   return true;
 }
 

@@ -16,15 +16,19 @@ void Hub<App, Host>::link_user(const std::string& user, std::function<void()> th
   const bool must_wait = has_peers();
   if (must_wait) linking_users_[user] = {number, {}};
   port_->subscribe(user_channel(user), [this, user, number](std::error_code) { confirm_user(user, number); });
-  if (must_wait) linking_users_[user].waiting.push_back(std::move(then));
-  else then();
+  if (must_wait)
+    linking_users_[user].waiting.push_back(std::move(then));
+  else
+    then();
 }
 
-/// The broker's answer for this link of the user, which may have gone, or have been followed by another, meanwhile.
+/// The broker's answer for this link of the user, which may have gone, or have been followed by another,
+/// meanwhile.
 template <class App, class Host>
 void Hub<App, Host>::confirm_user(const std::string& user, std::uint64_t number) {
   // One by one: whoever is still waiting keeps the user from being taken for unused.
-  for (auto found = linking_users_.find(user); found != linking_users_.end(); found = linking_users_.find(user)) {
+  for (auto found = linking_users_.find(user); found != linking_users_.end();
+       found = linking_users_.find(user)) {
     if (found->second.number != number) return;
     auto& waiting = found->second.waiting;
     const std::function<void()> then = std::move(waiting.front());
@@ -67,10 +71,14 @@ std::vector<ConnectionId> Hub<App, Host>::clients_of(std::string_view user) cons
 template <class App, class Host>
 void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& envelope) {
   switch (envelope.kind) {
-    case Envelope::Kind::user_json: return send_locally(user, EncodedMessage::json(envelope.body));
-    case Envelope::Kind::disconnect: return disconnect_locally(user, static_cast<CloseCode>(envelope.number));
-    case Envelope::Kind::unsubscribe: return unsubscribe_locally(user, envelope.text);
-    default: return;  // of a channel
+    case Envelope::Kind::user_json:
+      return send_locally(user, EncodedMessage::json(envelope.body));
+    case Envelope::Kind::disconnect:
+      return disconnect_locally(user, static_cast<CloseCode>(envelope.number));
+    case Envelope::Kind::unsubscribe:
+      return unsubscribe_locally(user, envelope.text);
+    default:
+      return;  // of a channel
   }
 }
 
@@ -98,8 +106,9 @@ std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::st
   if (!is_utf8(object) || !is_sendable_json(object, true)) return errc::invalid_json;
   const std::string_view trimmed = object.substr(object.find('{'));  // a frame begins with the brace
   send_locally(user, EncodedMessage::json(trimmed));
-  send_to_peers(user_channel(user), [&] { return Envelope{.kind = Envelope::Kind::user_json, .body = trimmed}; },
-                [](std::error_code) {});
+  send_to_peers(
+      user_channel(user), [&] { return Envelope{.kind = Envelope::Kind::user_json, .body = trimmed}; },
+      [](std::error_code) {});
   return {};
 }
 
@@ -108,9 +117,12 @@ void Hub<App, Host>::disconnect_user(std::string_view user, CloseCode code) {
   if (!is_user_id(user)) return;
   const std::string name(user);  // the view may be of the user that goes
   disconnect_locally(name, code);
-  send_to_peers(user_channel(name),
-                [&] { return Envelope{.kind = Envelope::Kind::disconnect, .number = static_cast<std::uint32_t>(code)}; },
-                [](std::error_code) {});
+  send_to_peers(
+      user_channel(name),
+      [&] {
+        return Envelope{.kind = Envelope::Kind::disconnect, .number = static_cast<std::uint32_t>(code)};
+      },
+      [](std::error_code) {});
 }
 
 template <class App, class Host>
@@ -118,20 +130,27 @@ void Hub<App, Host>::unsubscribe_user(std::string_view user, std::string_view ch
   if (!is_user_id(user) || check_channel(channel)) return;
   const std::string name(user);
   unsubscribe_locally(name, channel);
-  send_to_peers(user_channel(name), [&] { return Envelope{.kind = Envelope::Kind::unsubscribe, .text = channel}; },
-                [](std::error_code) {});
+  send_to_peers(
+      user_channel(name), [&] { return Envelope{.kind = Envelope::Kind::unsubscribe, .text = channel}; },
+      [](std::error_code) {});
 }
 
 template <class App, class Host>
 void Hub<App, Host>::execute(Command&& command) {
   switch (command.kind) {
-    case Command::Kind::publish_json: static_cast<void>(publish_json(command.target, command.body)); return;
+    case Command::Kind::publish_json:
+      static_cast<void>(publish_json(command.target, command.body));
+      return;
     case Command::Kind::publish_binary:
       static_cast<void>(publish_binary(command.target, command.type, std::as_bytes(std::span(command.body))));
       return;
-    case Command::Kind::send_to_user: static_cast<void>(send_text_to_user(command.target, command.body)); return;
-    case Command::Kind::disconnect_user: return disconnect_user(command.target, command.code);
-    case Command::Kind::unsubscribe_user: return unsubscribe_user(command.target, command.body);
+    case Command::Kind::send_to_user:
+      static_cast<void>(send_text_to_user(command.target, command.body));
+      return;
+    case Command::Kind::disconnect_user:
+      return disconnect_user(command.target, command.code);
+    case Command::Kind::unsubscribe_user:
+      return unsubscribe_user(command.target, command.body);
   }
 }
 

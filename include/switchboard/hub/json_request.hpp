@@ -3,14 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-
-#include <nlohmann/json.hpp>
-
 #include <switchboard/hub/error_code.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
@@ -25,8 +23,8 @@ struct RequestField {
   bool is_present() const { return type != Type::absent; }
 };
 
-/// What a text message asks for, read without building a tree: a client's nesting cannot cost us stack or memory,
-/// and `data` can be forwarded as the bytes that came.
+/// What a text message asks for, read without building a tree: a client's nesting cannot cost us stack or
+/// memory, and `data` can be forwarded as the bytes that came.
 struct JsonRequest {
   RequestField action, channel, data, id, presence, type, seq;
   /// Why the text is no request at all; the fields are then unspecified.
@@ -39,7 +37,8 @@ struct JsonRequest {
   }
 };
 
-/// Whether a request's "id" is one that an answer can repeat: a string or a number, at most 128 bytes as written.
+/// Whether a request's "id" is one that an answer can repeat: a string or a number, at most 128 bytes as
+/// written.
 inline bool is_request_id(const RequestField& id) {
   const bool is_scalar = id.type == RequestField::Type::string || id.type == RequestField::Type::number;
   return is_scalar && id.written.size() <= 128;
@@ -67,15 +66,20 @@ class CountingIterator {
     ++*this;
     return before;
   }
-  friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.position_ == b.position_; }
-  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) { return a.position_ != b.position_; }
+  friend bool operator==(const CountingIterator& a, const CountingIterator& b) {
+    return a.position_ == b.position_;
+  }
+  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) {
+    return a.position_ != b.position_;
+  }
 
  private:
   const char* position_;
   const char** read_;
 };
 
-/// nlohmann's SAX interface: checks the depth, and of the top-level object keeps the members that the hub knows.
+/// nlohmann's SAX interface: checks the depth, and of the top-level object keeps the members that the hub
+/// knows.
 class RequestReader {
  public:
   using Type = RequestField::Type;
@@ -163,7 +167,8 @@ class RequestReader {
 /// Reads a text message. `text` must outlive the result's `written` views. Of a repeated key the last counts.
 inline JsonRequest read_json_request(std::string_view text) {
   JsonRequest request;
-  // nlohmann skips a byte order mark and takes NUL for the end; neither is JSON, nor may it be forwarded as such.
+  // nlohmann skips a byte order mark and takes NUL for the end; neither is JSON, nor may it be forwarded as
+  // such.
   if (text.starts_with("\xef\xbb\xbf") || text.find('\0') != std::string_view::npos) {
     request.error = ErrorCode::json_invalid;
     return request;
@@ -171,7 +176,8 @@ inline JsonRequest read_json_request(std::string_view text) {
   const char* read = text.data();
   detail::RequestReader reader(request, read);
   const char* end = text.data() + text.size();
-  nlohmann::json::sax_parse(detail::CountingIterator(text.data(), &read), detail::CountingIterator(end, &read), &reader);
+  nlohmann::json::sax_parse(detail::CountingIterator(text.data(), &read),
+                            detail::CountingIterator(end, &read), &reader);
   if (!request.error && !reader.is_object()) request.error = ErrorCode::message_not_object;
   return request;
 }

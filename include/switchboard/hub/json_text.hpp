@@ -2,9 +2,8 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <utility>
-
 #include <switchboard/protocol/json_string.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
@@ -22,7 +21,9 @@ class JsonObjectText {
     text_ += json;
     return *this;
   }
-  JsonObjectText& number(std::string_view key, unsigned long long value) { return raw(key, std::to_string(value)); }
+  JsonObjectText& number(std::string_view key, unsigned long long value) {
+    return raw(key, std::to_string(value));
+  }
   JsonObjectText& boolean(std::string_view key, bool value) { return raw(key, value ? "true" : "false"); }
 
   /// The finished object. The builder is empty afterwards.

@@ -19,27 +19,27 @@ class Counter {
 /// What a hub counts. Written on its shard's thread, readable from any.
 struct HubMetrics {
   // now
-  Counter connections;           ///< WebSocket connections that are open
-  Counter sessions_attached;     ///< stateful sessions with a socket
-  Counter sessions_parked;       ///< stateful sessions that wait for their client
-  Counter parked_bytes;          ///< of their logs
+  Counter connections;        ///< WebSocket connections that are open
+  Counter sessions_attached;  ///< stateful sessions with a socket
+  Counter sessions_parked;    ///< stateful sessions that wait for their client
+  Counter parked_bytes;       ///< of their logs
   Counter subscriptions;
   // since the start
   Counter connections_opened;
   Counter handshakes_refused;
-  Counter messages_received;     ///< text and binary, all clients
-  Counter messages_delivered;    ///< messages queued or logged for a client
-  Counter publishes;             ///< accepted ones that began here
+  Counter messages_received;   ///< text and binary, all clients
+  Counter messages_delivered;  ///< messages queued or logged for a client
+  Counter publishes;           ///< accepted ones that began here
   Counter errors_sent;
   Counter rate_limited;
   Counter sessions_created;
   Counter sessions_resumed;
-  Counter sessions_moved;        ///< sockets handed to the shard that holds their session
+  Counter sessions_moved;  ///< sockets handed to the shard that holds their session
   Counter sessions_expired;
-  Counter sessions_evicted;      ///< over a bound
-  Counter messages_missed;       ///< told as missed in a welcome
-  Counter messages_dropped;      ///< told by a gap: the client was slow
-  Counter slow_closed;           ///< closed with 1013
+  Counter sessions_evicted;  ///< over a bound
+  Counter messages_missed;   ///< told as missed in a welcome
+  Counter messages_dropped;  ///< told by a gap: the client was slow
+  Counter slow_closed;       ///< closed with 1013
   Counter heartbeat_timeouts;
   Counter handler_exceptions;
   Counter broker_gaps;

@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
 #include <switchboard/hub/error_code.hpp>
 #include <switchboard/protocol/utf8.hpp>
 
@@ -23,8 +22,8 @@ inline bool has_control_character(std::string_view text) {
   return false;
 }
 
-/// What is wrong with a channel's name, if anything: 1 to 200 bytes of UTF-8 without control characters; a client, and
-/// an App too, has no use for those that start with '$'.
+/// What is wrong with a channel's name, if anything: 1 to 200 bytes of UTF-8 without control characters; a
+/// client, and an App too, has no use for those that start with '$'.
 inline std::optional<ErrorCode> check_channel(std::string_view name) {
   if (name.empty()) return ErrorCode::channel_invalid;
   if (name.front() == '$') return ErrorCode::channel_reserved;
@@ -34,10 +33,14 @@ inline std::optional<ErrorCode> check_channel(std::string_view name) {
 }
 
 /// A user id that can be addressed: not empty (that is an anonymous user), at most 200 bytes of UTF-8.
-inline bool is_user_id(std::string_view id) { return !id.empty() && id.size() <= max_user_size && is_utf8(id); }
+inline bool is_user_id(std::string_view id) {
+  return !id.empty() && id.size() <= max_user_size && is_utf8(id);
+}
 
 /// The channel of a user's own, on which shards and nodes reach it.
-inline std::string user_channel(std::string_view user) { return "$user:" + std::string(user); }
+inline std::string user_channel(std::string_view user) {
+  return "$user:" + std::string(user);
+}
 inline constexpr std::string_view user_channel_prefix = "$user:";
 
 }  // namespace switchboard::inline v1

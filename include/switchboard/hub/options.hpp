@@ -5,21 +5,21 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <vector>
-
 #include <switchboard/patterns/outbound_queue.hpp>
 #include <switchboard/patterns/time.hpp>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
 /// How long and how much of a session is kept after its socket is gone, and how presence sees it.
 struct SessionOptions {
   Duration time_to_live = std::chrono::minutes(2);
-  std::size_t replay = 100;                              ///< messages kept for a client that comes back
-  std::size_t replay_bytes = std::size_t{4} << 20;       ///< and at most this many bytes of them
-  std::size_t per_user = 16;                             ///< parked sessions of one user; beyond, the oldest goes
-  std::size_t parked_bytes = std::size_t{256} << 20;     ///< logs of parked sessions in the process; beyond, the oldest goes
-  Duration presence_grace = std::chrono::seconds(10);    ///< how long a user who was cut off is still listed
+  std::size_t replay = 100;                         ///< messages kept for a client that comes back
+  std::size_t replay_bytes = std::size_t{4} << 20;  ///< and at most this many bytes of them
+  std::size_t per_user = 16;                        ///< parked sessions of one user; beyond, the oldest goes
+  std::size_t parked_bytes = std::size_t{256}
+                             << 20;  ///< logs of parked sessions in the process; beyond, the oldest goes
+  Duration presence_grace = std::chrono::seconds(10);  ///< how long a user who was cut off is still listed
 };
 
 /// How much may wait for one connection, and what happens beyond.
@@ -30,18 +30,20 @@ struct QueueOptions {
 
 /// What one server, address, connection or message may use up. 0 means no limit where it says so.
 struct Limits {
-  std::size_t max_message_bytes = std::size_t{16} << 20;  ///< one WebSocket message, all its fragments together; beyond: 1009
-  std::size_t max_connections = 0;                        ///< in the process; 0: as many as there are descriptors
-  std::size_t max_connections_per_address = 0;            ///< 0: no limit
-  std::size_t max_subscriptions = 1024;                   ///< channels of one connection
-  std::size_t messages_per_second = 0;                    ///< of one connection, with a burst of as many; 0: no limit
+  std::size_t max_message_bytes = std::size_t{16}
+                                  << 20;  ///< one WebSocket message, all its fragments together; beyond: 1009
+  std::size_t max_connections = 0;        ///< in the process; 0: as many as there are descriptors
+  std::size_t max_connections_per_address = 0;  ///< 0: no limit
+  std::size_t max_subscriptions = 1024;         ///< channels of one connection
+  std::size_t messages_per_second = 0;          ///< of one connection, with a burst of as many; 0: no limit
   Duration handshake_timeout = std::chrono::seconds(10);  ///< from accept to the end of the HTTP request
   std::size_t max_header_bytes = std::size_t{16} << 10;   ///< of the HTTP request
 };
 
 enum class LogLevel { info, warning, error };
 
-/// Receives what the library has to say, on any shard's thread. Empty: nothing is said. Never sees tokens or session ids.
+/// Receives what the library has to say, on any shard's thread. Empty: nothing is said. Never sees tokens or
+/// session ids.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
 }  // namespace switchboard::inline v1

@@ -5,11 +5,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
-
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/patterns/timer_wheel.hpp>
+#include <unordered_map>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
@@ -23,8 +22,8 @@ using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>
 
 /// Who of one hub's users is in which channel, with how many connections, and since when only by grace.
 ///
-/// A user who closes leaves at once; one who was cut off leaves when the grace time is over, unless it comes back.
-/// Decisions only: telling the broker and the other subscribers is the caller's part.
+/// A user who closes leaves at once; one who was cut off leaves when the grace time is over, unless it comes
+/// back. Decisions only: telling the broker and the other subscribers is the caller's part.
 class PresenceRoster {
  public:
   enum class Effect : std::uint8_t {
@@ -55,8 +54,10 @@ class PresenceRoster {
     }
     Entry& entry = *place->second;
     // Whoever comes while only a cut connection is listed is that one, back on another socket.
-    if (entry.connected == 0) entry.cut = 0;
-    else if (was_cut && entry.cut > 0) --entry.cut;
+    if (entry.connected == 0)
+      entry.cut = 0;
+    else if (was_cut && entry.cut > 0)
+      --entry.cut;
     ++entry.connected;
     wheel_->cancel(entry);
     return is_new ? Effect::entered : Effect::nothing;

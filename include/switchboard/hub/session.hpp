@@ -7,25 +7,23 @@
 #include <cstring>
 #include <list>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
-
-#include <nlohmann/json.hpp>
-
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/host.hpp>
 #include <switchboard/hub/shard.hpp>
 #include <switchboard/hub/slot_table.hpp>
 #include <switchboard/patterns/stateful_connection.hpp>
 #include <switchboard/patterns/timer_wheel.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
-/// Names a session to its client: 128 random bits, then the shard that holds it. Whoever knows it and has the user's
-/// token may resume the session, so it is never logged.
+/// Names a session to its client: 128 random bits, then the shard that holds it. Whoever knows it and has the
+/// user's token may resume the session, so it is never logged.
 struct SessionId {
   std::array<std::uint8_t, 16> random{};
   unsigned shard = 0;
@@ -59,7 +57,8 @@ struct SessionId {
   friend bool operator==(const SessionId&, const SessionId&) = default;
 };
 
-/// The publish ids that a session has had accepted, so that one sent again after a cut is not delivered twice.
+/// The publish ids that a session has had accepted, so that one sent again after a cut is not delivered
+/// twice.
 class PublishIds {
  public:
   static constexpr std::size_t remembered = 100;
@@ -122,13 +121,14 @@ enum class TimerKind : std::uint8_t { transport, session, presence, call };
 
 /// What makes a client stateful: it outlives its socket. The timer is its time to live while parked.
 struct Session : Timer {
-  explicit Session(ReplayOptions replay) : Timer(static_cast<std::uint8_t>(TimerKind::session)), log(replay) {}
+  explicit Session(ReplayOptions replay)
+      : Timer(static_cast<std::uint8_t>(TimerKind::session)), log(replay) {}
 
   SessionId id;
   StatefulConnection<> log;
   std::unique_ptr<PublishIds> publish_ids;
   std::list<ConnectionId>::iterator parked_position;  ///< in the hub's list, while parked
-  std::size_t parked_bytes = 0;                       ///< what the hub has counted for it; its client is `owner`
+  std::size_t parked_bytes = 0;  ///< what the hub has counted for it; its client is `owner`
 };
 
 /// One client of a hub: a plain client's connection or a stateful client's session.
@@ -145,16 +145,16 @@ struct Client {
 
   UserOf<App> user;
   [[no_unique_address]] StateOf<App> state{};
-  std::unique_ptr<Session> session;         ///< none for a plain client
+  std::unique_ptr<Session> session;  ///< none for a plain client
   WrittenIds written_ids;
-  std::uint32_t transport = none;           ///< its socket's slot; none while parked
-  std::uint32_t user_next = none;           ///< ring of the clients of one user, by slot; see UserIndex
+  std::uint32_t transport = none;  ///< its socket's slot; none while parked
+  std::uint32_t user_next = none;  ///< ring of the clients of one user, by slot; see UserIndex
   std::uint32_t user_previous = none;
   std::uint32_t user_chain = none;
-  std::uint16_t busy = 0;                   ///< handlers and broker calls that later requests wait for
-  std::uint16_t publishes_pending = 0;      ///< not yet accepted by the broker
+  std::uint16_t busy = 0;               ///< handlers and broker calls that later requests wait for
+  std::uint16_t publishes_pending = 0;  ///< not yet accepted by the broker
   Presence presence = Presence::active;
-  bool has_ended = false;                   ///< only its on_close is still under way
+  bool has_ended = false;  ///< only its on_close is still under way
 
   explicit Client(UserOf<App>&& who) : user(std::move(who)) {}
   bool is_attached() const { return transport != none; }

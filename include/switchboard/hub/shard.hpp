@@ -7,19 +7,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
-#include <system_error>
-#include <vector>
-
-#include <nlohmann/json.hpp>
-
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/broker_port.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/errc.hpp>
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/protocol/close_code.hpp>
+#include <system_error>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -46,9 +44,11 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  /// To every subscriber of the channel, on every shard and node. errc::invalid_channel, or the broker's refusal where
-  /// it is known at once; local subscribers have the message all the same then.
-  std::error_code publish(std::string_view channel, const Json& data) { return publish_json(channel, data.dump()); }
+  /// To every subscriber of the channel, on every shard and node. errc::invalid_channel, or the broker's
+  /// refusal where it is known at once; local subscribers have the message all the same then.
+  std::error_code publish(std::string_view channel, const Json& data) {
+    return publish_json(channel, data.dump());
+  }
   /// The same with text that is JSON already, forwarded as it stands. errc::invalid_json.
   virtual std::error_code publish_json(std::string_view channel, std::string_view json_text) = 0;
   /// A binary message (protocol.md, "Binary") to every subscriber of the channel.
@@ -97,7 +97,8 @@ class Shard {
   virtual bool send_typed(ConnectionId id, std::uint32_t type, std::span<const std::byte> payload) = 0;
   virtual bool send_frame(ConnectionId id, bool text, std::string_view payload) = 0;
   virtual bool send_answer(ConnectionId id, std::string_view object) = 0;
-  // A request's "id" as the client wrote it, which JSON values do not keep (1.50, numbers of more than 64 bits).
+  // A request's "id" as the client wrote it, which JSON values do not keep (1.50, numbers of more than 64
+  // bits).
   virtual std::string written_id(ConnectionId id, std::string parsed) = 0;
   virtual bool subscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool unsubscribe(ConnectionId id, std::string_view channel) = 0;

@@ -8,8 +8,9 @@
 
 namespace switchboard::inline v1 {
 
-/// Objects at small dense numbers that are used again, each use under a new generation. Addresses never change.
-/// `T` is default-constructible; `emplace` makes it anew in its slot and `erase` destroys what it holds.
+/// Objects at small dense numbers that are used again, each use under a new generation. Addresses never
+/// change. `T` is default-constructible; `emplace` makes it anew in its slot and `erase` destroys what it
+/// holds.
 template <class T>
 class SlotTable {
  public:

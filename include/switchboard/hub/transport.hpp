@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-
 #include <switchboard/hub/host.hpp>
 #include <switchboard/hub/session.hpp>
 #include <switchboard/patterns/heartbeat.hpp>
@@ -33,8 +32,8 @@ struct HeldInput {
   std::string raw;  ///< not yet decoded: what was left of a read when reading stopped
 };
 
-/// A socket as the hub sees it, from its first byte of HTTP to its last Close frame. Its timer is, one after the other,
-/// the limit of the handshake, the heartbeat, and the limit of the closing handshake.
+/// A socket as the hub sees it, from its first byte of HTTP to its last Close frame. Its timer is, one after
+/// the other, the limit of the handshake, the heartbeat, and the limit of the closing handshake.
 struct Transport : Timer {
   enum class Phase : std::uint8_t {
     request,         ///< the HTTP request is coming in
@@ -63,12 +62,13 @@ struct Transport : Timer {
   std::uint32_t client = SlotTable<int>::none;
   std::uint32_t binary_type = 0;  ///< of the binary message under way
   Phase phase = Phase::request;
-  bool output_announced = false;  ///< the host knows that there is something to send
-  bool is_blocked = false;        ///< the socket has taken less than it was given
-  bool is_paused = false;         ///< the host was told to read no more
-  bool is_handling = false;       ///< its input is being worked on further up the stack
-  std::uint8_t close_extensions = 0;   ///< how often the time to close was prolonged
-  std::uint16_t unsent_kilobytes = 0;  ///< while closing: what the peer had yet to take when that was last looked at
+  bool output_announced = false;      ///< the host knows that there is something to send
+  bool is_blocked = false;            ///< the socket has taken less than it was given
+  bool is_paused = false;             ///< the host was told to read no more
+  bool is_handling = false;           ///< its input is being worked on further up the stack
+  std::uint8_t close_extensions = 0;  ///< how often the time to close was prolonged
+  std::uint16_t unsent_kilobytes =
+      0;  ///< while closing: what the peer had yet to take when that was last looked at
 };
 
 /// One use of a transport's slot.

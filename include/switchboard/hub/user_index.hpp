@@ -4,15 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
-#include <vector>
-
 #include <switchboard/hub/session.hpp>
 #include <switchboard/hub/slot_table.hpp>
+#include <vector>
 
 namespace switchboard::inline v1 {
 
-/// The clients of each user. A hash table whose chains and rings run through the clients themselves, and whose keys are
-/// their users' ids: a user costs 4 to 8 bytes, where a node of a map would cost a hundred.
+/// The clients of each user. A hash table whose chains and rings run through the clients themselves, and
+/// whose keys are their users' ids: a user costs 4 to 8 bytes, where a node of a map would cost a hundred.
 template <class App>
 class UserIndex {
  public:
@@ -47,11 +46,14 @@ class UserIndex {
   void erase(std::uint32_t slot) {
     Client<App>& client = clients_[slot];
     std::uint32_t* link = &buckets_[bucket_of(client.user.id)];
-    while (*link != none && *link != slot && clients_[*link].user.id != client.user.id) link = &clients_[*link].user_chain;
+    while (*link != none && *link != slot && clients_[*link].user.id != client.user.id)
+      link = &clients_[*link].user_chain;
     if (*link == slot) {
       const bool is_last = client.user_next == slot;
-      if (is_last) --count_;
-      else clients_[client.user_next].user_chain = client.user_chain;  // the next of the ring takes its place
+      if (is_last)
+        --count_;
+      else
+        clients_[client.user_next].user_chain = client.user_chain;  // the next of the ring takes its place
       *link = is_last ? client.user_chain : client.user_next;
     }
     clients_[client.user_previous].user_next = client.user_next;

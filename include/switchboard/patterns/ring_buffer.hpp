@@ -7,9 +7,9 @@
 
 namespace switchboard::inline v1 {
 
-/// A growing queue in one block of memory. The first element lives inside; a block comes with the second and goes with
-/// `clear`. So an idle connection owns none (an empty std::deque owns 576 bytes), and one that answers message by message
-/// allocates nothing.
+/// A growing queue in one block of memory. The first element lives inside; a block comes with the second and
+/// goes with `clear`. So an idle connection owns none (an empty std::deque owns 576 bytes), and one that
+/// answers message by message allocates nothing.
 ///
 /// Indices count from the front. push_back is amortized O(1), erase O(min(i, size - i)).
 template <class T>

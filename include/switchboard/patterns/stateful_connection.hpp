@@ -215,11 +215,12 @@ class StatefulConnection {
     return low;
   }
 
-  // A gap stands for all between what goes out before it and its own number. Before the first of a replay that is
-  // told as `missed` already, all but that number itself.
+  // A gap stands for all between what goes out before it and its own number. Before the first of a replay
+  // that is told as `missed` already, all but that number itself.
   static void recount_gap(Entry& entry, const Entry* before) {
     if (entry.missed == 0) return;
-    entry.missed = before == nullptr ? 1 : static_cast<std::uint32_t>(entry.sequence.value - before->sequence.value);
+    entry.missed =
+        before == nullptr ? 1 : static_cast<std::uint32_t>(entry.sequence.value - before->sequence.value);
   }
 
   void make_gap(Entry& entry, std::uint32_t missed) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -10,12 +11,9 @@
 #include <new>
 #include <string>
 #include <string_view>
-#include <utility>
-
-#include <boost/smart_ptr/intrusive_ptr.hpp>
-
 #include <switchboard/protocol/frame_encoder.hpp>
 #include <switchboard/protocol/sequence.hpp>
+#include <utility>
 
 namespace switchboard::inline v1 {
 
@@ -86,8 +84,8 @@ class EncodedMessage {
     return make(kind, {header.view(), prefix, payload}, header.size(), key);
   }
 
-  // One allocation: the bytes stand behind the object. A server makes one of these for each message, and every
-  // subscriber's queue holds a pointer, so both are kept small.
+  // One allocation: the bytes stand behind the object. A server makes one of these for each message, and
+  // every subscriber's queue holds a pointer, so both are kept small.
   static Ptr make(Kind kind, std::initializer_list<std::string_view> parts, std::size_t header_size,
                   std::uint64_t key) {
     std::size_t size = 0;

@@ -33,8 +33,8 @@ namespace detail {
 
 template <class Source>
 struct MetricDescription {
-  Counter Source::*counter;
-  std::uint64_t Metrics::*sum;
+  Counter Source::* counter;
+  std::uint64_t Metrics::* sum;
   std::string_view name;  // Prometheus': what counts from the start on ends in _total; the rest are gauges
   std::string_view help;
 

@@ -9,14 +9,13 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
-#include <vector>
-
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/server/server_handle.hpp>
 #include <switchboard/testing/test_host.hpp>
 #include <switchboard/testing/virtual_clock.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 namespace testing {
@@ -36,8 +35,8 @@ struct TestOptions {
   LogSink log{};
 };
 
-/// An App with its hubs, without sockets, threads or waiting: time stands still until `advance`, and randomness comes
-/// from the seed, so that a test does the same every time.
+/// An App with its hubs, without sockets, threads or waiting: time stands still until `advance`, and
+/// randomness comes from the seed, so that a test does the same every time.
 ///
 ///     TestApp<Chat> app;
 ///     WebSocketTestClient client{app, "ann"};
@@ -103,8 +102,8 @@ class TestApp {
     clock_.advance_to(end);
   }
 
-  /// Waits, in real time, for handlers that are suspended outside virtual time. False if there is none, or none has
-  /// done anything for `patience`.
+  /// Waits, in real time, for handlers that are suspended outside virtual time. False if there is none, or
+  /// none has done anything for `patience`.
   bool wait_for_real_io(std::chrono::steady_clock::duration patience = std::chrono::seconds(5)) {
     std::size_t running = 0, sleeping = 0;
     for (const auto& host : hosts_) running += host->running_handlers();
@@ -130,8 +129,10 @@ class TestApp {
   /// App{shard} if that compiles, else App{}.
   static Factory default_factory() {
     return [](Shard<App>& shard) {
-      if constexpr (std::is_constructible_v<App, Shard<App>&>) return std::make_unique<App>(shard);
-      else return std::make_unique<App>();
+      if constexpr (std::is_constructible_v<App, Shard<App>&>)
+        return std::make_unique<App>(shard);
+      else
+        return std::make_unique<App>();
     };
   }
 
@@ -160,7 +161,8 @@ class TestApp {
   std::shared_ptr<Commands> commands_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<HubType>> hubs_;
-  asio::io_context context_;  // first to go, once the hubs are shut down: coroutines still suspended refer to the rest
+  asio::io_context
+      context_;  // first to go, once the hubs are shut down: coroutines still suspended refer to the rest
 };
 
 }  // namespace testing

@@ -15,29 +15,30 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
-
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/testing/virtual_clock.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 namespace testing {
 
-/// A socket without a network: what the client has sent and not been read of, and where the server's bytes go.
+/// A socket without a network: what the client has sent and not been read of, and where the server's bytes
+/// go.
 struct TestSocket {
   net::Address peer = net::Address::v4(127, 0, 0, 1);
   std::string to_server;
   bool client_has_closed = false;
-  bool was_end_told = false;                       ///< the server knows of that
-  bool is_reading = true;                          ///< false: the client takes nothing, the server's writes block
-  std::size_t window = ~std::size_t{0};            ///< bytes that the client still takes before it stops reading
-  bool wants_input = true;                         ///< false: the server reads nothing
-  std::optional<SocketClose> closed;               ///< how the server has closed it
+  bool was_end_told = false;             ///< the server knows of that
+  bool is_reading = true;                ///< false: the client takes nothing, the server's writes block
+  std::size_t window = ~std::size_t{0};  ///< bytes that the client still takes before it stops reading
+  bool wants_input = true;               ///< false: the server reads nothing
+  std::optional<SocketClose> closed;     ///< how the server has closed it
   std::function<void(std::string_view)> on_bytes;  ///< the client's end
 };
 
-/// The world as a hub under test sees it: sockets that are strings, a clock that stands still, numbers from a seed.
+/// The world as a hub under test sees it: sockets that are strings, a clock that stands still, numbers from a
+/// seed.
 template <class App>
 class TestHost {
  public:

@@ -4,20 +4,18 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
-
-#include <nlohmann/json.hpp>
-
 #include <switchboard/hub/json_text.hpp>
 #include <switchboard/protocol/http_text.hpp>
 #include <switchboard/testing/client_frames.hpp>
 #include <switchboard/testing/test_app.hpp>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 namespace testing {
@@ -25,8 +23,10 @@ namespace testing {
 /// The server has not let the client in.
 struct Refused : std::runtime_error {
   Refused(unsigned http_status, std::string text, std::string head_text)
-      : std::runtime_error("refused with " + std::to_string(http_status) + ": " + text), status(http_status),
-        body(std::move(text)), head(std::move(head_text)) {}
+      : std::runtime_error("refused with " + std::to_string(http_status) + ": " + text),
+        status(http_status),
+        body(std::move(text)),
+        head(std::move(head_text)) {}
   unsigned status;
   std::string body;
   std::string head;  ///< the response's status line and headers
@@ -51,11 +51,13 @@ struct ConnectOptions {
   unsigned shard = 0;                                          ///< the one that accepts the connection
   std::vector<std::pair<std::string, std::string>> headers{};  ///< further ones
   std::string query{};                                         ///< further parameters, `a=1&b=2`
-  bool answer_pings = true;  ///< pings, JSON's too, are answered and not shown; false: they are received like messages
+  bool answer_pings =
+      true;  ///< pings, JSON's too, are answered and not shown; false: they are received like messages
   net::Address peer = net::Address::v4(127, 0, 0, 1);
 };
 
-/// A client's end of a connection to a TestApp. What it sends is handled with the next receive, or `app.run()`.
+/// A client's end of a connection to a TestApp. What it sends is handled with the next receive, or
+/// `app.run()`.
 template <class App>
 class TestConnection {
  public:
@@ -126,7 +128,10 @@ class TestConnection {
 
   // Ending.
   /// The network is gone: no Close frame.
-  void cut() { state_->socket->client_has_closed = true; app_->run(); }
+  void cut() {
+    state_->socket->client_has_closed = true;
+    app_->run();
+  }
   void close(CloseCode code = CloseCode::normal, std::string_view reason = {}) {
     send_bytes(encode_close(code, reason));
     app_->run();
@@ -150,7 +155,9 @@ class TestConnection {
   bool is_stateful() const { return state_->is_stateful; }
   /// Of a stateful client: the welcome, taken at connect.
   const Json& welcome() const { return state_->welcome; }
-  std::string session() const { return state_->welcome.is_object() ? state_->welcome.value("session", "") : ""; }
+  std::string session() const {
+    return state_->welcome.is_object() ? state_->welcome.value("session", "") : "";
+  }
   /// The newest number received, text or binary.
   std::uint64_t last_seq() const { return state_->last_seq; }
   void set_last_seq(std::uint64_t number) { state_->last_seq = number; }
@@ -184,8 +191,10 @@ class TestConnection {
         bytes = rest;
         return take_frames(bytes);
       }
-      if (!response_head.starts_with("HTTP/1.1 101")) response_body += bytes;
-      else take_frames(bytes);
+      if (!response_head.starts_with("HTTP/1.1 101"))
+        response_body += bytes;
+      else
+        take_frames(bytes);
     }
     void take_frames(std::string_view bytes) {
       decoder.feed(bytes);
@@ -193,7 +202,8 @@ class TestConnection {
         if (answer_pings && answer(*frame)) continue;
         if (frame->opcode == Opcode::close && !has_sent_close) {
           has_sent_close = true;
-          socket->to_server += encode({.opcode = Opcode::close, .payload = std::string_view(frame->payload).substr(0, 2)});
+          socket->to_server +=
+              encode({.opcode = Opcode::close, .payload = std::string_view(frame->payload).substr(0, 2)});
         }
         frames.push_back(std::move(*frame));
       }
@@ -234,11 +244,14 @@ class TestConnection {
   std::string receive(Opcode opcode, std::string_view what) {
     std::optional<ServerFrame> frame = next();
     if (!frame)
-      throw std::runtime_error("expected " + std::string(what) + (is_closed() ? ", but the connection is closed" : ", but nothing came"));
+      throw std::runtime_error("expected " + std::string(what) +
+                               (is_closed() ? ", but the connection is closed" : ", but nothing came"));
     if (frame->opcode != opcode) {
       const std::string got = frame->opcode == Opcode::close && frame->payload.size() >= 2
-                                  ? "a close with " + std::to_string(number(frame->payload, 0, 2)) + " " + frame->payload.substr(2)
-                                  : "opcode " + std::to_string(static_cast<int>(frame->opcode)) + ": " + frame->payload.substr(0, 200);
+                                  ? "a close with " + std::to_string(number(frame->payload, 0, 2)) + " " +
+                                        frame->payload.substr(2)
+                                  : "opcode " + std::to_string(static_cast<int>(frame->opcode)) + ": " +
+                                        frame->payload.substr(0, 200);
       state_->frames.push_front(std::move(*frame));
       throw std::runtime_error("expected " + std::string(what) + ", but got " + got);
     }
@@ -247,7 +260,8 @@ class TestConnection {
   }
   void note_sequence(const ServerFrame& frame) {
     if (!state_->is_stateful) return;
-    if (frame.opcode == Opcode::binary && frame.payload.size() >= 12) state_->last_seq = number(frame.payload, 4, 8);
+    if (frame.opcode == Opcode::binary && frame.payload.size() >= 12)
+      state_->last_seq = number(frame.payload, 4, 8);
     if (frame.opcode == Opcode::text && frame.payload.starts_with(R"({"seq":)"))
       state_->last_seq = std::strtoull(frame.payload.c_str() + 7, nullptr, 10);
   }
@@ -265,8 +279,8 @@ class TestConnection {
 ///     ws.cut();
 ///     auto back = client.connect({.session = ws.session(), .last_seq = ws.last_seq()});
 ///
-/// Without `.last_seq = std::nullopt` the client is stateful; its welcome is not among what it receives but in
-/// `ws.welcome()`.
+/// Without `.last_seq = std::nullopt` the client is stateful; its welcome is not among what it receives but
+/// in `ws.welcome()`.
 template <class App>
 class WebSocketTestClient {
  public:
@@ -305,7 +319,8 @@ class WebSocketTestClient {
     if (is_stateful) add("last_seq", std::to_string(*options.last_seq));
     if (!options.session.empty()) add("session", percent_encoded(options.session));
     if (!options.query.empty()) query += (query.empty() ? "?" : "&") + options.query;
-    std::string text = "GET " + app_->path() + query + " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+    std::string text = "GET " + app_->path() + query +
+                       " HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
                        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     if (!origin_.empty()) text += "Origin: " + origin_ + "\r\n";
@@ -318,8 +333,10 @@ class WebSocketTestClient {
     std::string out;
     for (const char c : text) {
       const auto byte = static_cast<unsigned char>(c);
-      if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') out += c;
-      else (out += '%') += {digits[byte >> 4], digits[byte & 15]};
+      if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~')
+        out += c;
+      else
+        (out += '%') += {digits[byte >> 4], digits[byte & 15]};
     }
     return out;
   }

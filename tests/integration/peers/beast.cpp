@@ -2,12 +2,12 @@
 // Boost.Beast's websocket::stream against echo and chat: the scenarios of scenarios.txt.
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
-#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -39,11 +39,13 @@ void equal(const Actual& actual, const Expected& expected) {
 }
 
 struct Refused : std::runtime_error {
-  explicit Refused(unsigned code) : std::runtime_error("refused with " + std::to_string(code)), status(code) {}
+  explicit Refused(unsigned code)
+      : std::runtime_error("refused with " + std::to_string(code)), status(code) {}
   unsigned status;
 };
 
-/// One connection, with what a test asks of it. Synchronous; a server that keeps silent meets the alarm in main.
+/// One connection, with what a test asks of it. Synchronous; a server that keeps silent meets the alarm in
+/// main.
 class Peer {
  public:
   Peer(unsigned short port, const std::string& target) {
@@ -69,7 +71,9 @@ class Peer {
   }
   void begin(bool is_text) { stream_.text(is_text); }
   void ping(std::string_view payload) { stream_.ping(websocket::ping_data(payload.data(), payload.size())); }
-  void write_raw(std::string_view bytes) { asio::write(stream_.next_layer(), asio::buffer(bytes.data(), bytes.size())); }
+  void write_raw(std::string_view bytes) {
+    asio::write(stream_.next_layer(), asio::buffer(bytes.data(), bytes.size()));
+  }
 
   std::string receive(bool as_text = true) {
     beast::flat_buffer buffer;
@@ -79,7 +83,9 @@ class Peer {
   }
   json receive_json() { return json::parse(receive()); }
   void receives(const json& expected) { equal(receive_json(), expected); }
-  void receives_binary(const std::string& expected) { expect(receive(false) == expected, "other bytes came"); }
+  void receives_binary(const std::string& expected) {
+    expect(receive(false) == expected, "other bytes came");
+  }
   void receives_error(const std::string& code, const json& fields = json::object()) {
     json error = receive_json(), expected{{"type", "error"}, {"code", code}};
     expected.update(fields);
@@ -90,7 +96,8 @@ class Peer {
 
   void echoes(const std::string& message, bool as_text) {
     send(message, as_text);
-    expect(receive(as_text) == message, std::to_string(message.size()) + " bytes did not come back as they were");
+    expect(receive(as_text) == message,
+           std::to_string(message.size()) + " bytes did not come back as they were");
   }
   void subscribe(const std::string& channel) {
     send_json({{"action", "subscribe"}, {"channel", channel}});
@@ -109,7 +116,8 @@ class Peer {
       beast::flat_buffer buffer;
       stream_.read(buffer, error);
     }
-    expect(error == websocket::error::closed, "the connection ended without a Close frame: " + error.message());
+    expect(error == websocket::error::closed,
+           "the connection ended without a Close frame: " + error.message());
     return stream_.reason().code;
   }
   unsigned close(unsigned short code, const std::string& reason = "") {
@@ -130,7 +138,9 @@ class Peer {
   websocket::stream<tcp::socket> stream_{context_};
 };
 
-Peer echo() { return {echo_port, "/ws"}; }
+Peer echo() {
+  return {echo_port, "/ws"};
+}
 
 std::string every_byte() {
   std::string bytes;
@@ -203,9 +213,13 @@ void echo_ping() {
   expect(peer.pongs == std::vector<std::string>{payload}, "no pong with these bytes");
 }
 
-void echo_close_normal() { equal(echo().close(1000, "bye"), 1000U); }
+void echo_close_normal() {
+  equal(echo().close(1000, "bye"), 1000U);
+}
 
-void echo_close_application() { equal(echo().close(4321, "for a reason"), 4321U); }
+void echo_close_application() {
+  equal(echo().close(4321, "for a reason"), 4321U);
+}
 
 void echo_bad_utf8() {
   Peer peer = echo();
@@ -225,12 +239,15 @@ void echo_too_large() {
   equal(peer.close_code(), 1009U);
 }
 
-std::string chat_target(const std::string& user, const std::string& query = "", const std::string& path = "/ws") {
+std::string chat_target(const std::string& user, const std::string& query = "",
+                        const std::string& path = "/ws") {
   const std::string token = user.empty() ? "" : "token=beast-" + user;
   return path + "?" + token + (!token.empty() && !query.empty() ? "&" : "") + query;
 }
 
-Peer chat(const std::string& user) { return {chat_port, chat_target(user)}; }
+Peer chat(const std::string& user) {
+  return {chat_port, chat_target(user)};
+}
 
 struct Stateful : Peer {
   explicit Stateful(const std::string& user, unsigned last_seq = 0, const std::string& session = "")
@@ -346,7 +363,8 @@ void chat_direct() {
   const json data{{"text", "psst"}};
   ann.send_json({{"action", "send"}, {"to", "beast-bob"}, {"data", data}, {"id", 1}});
   ann.receives({{"status", "sent"}, {"id", 1}});
-  for (Peer* each : {&bob, &bob_too}) each->receives({{"type", "direct"}, {"from", "beast-ann"}, {"data", data}});
+  for (Peer* each : {&bob, &bob_too})
+    each->receives({{"type", "direct"}, {"from", "beast-ann"}, {"data", data}});
   ann.send_json({{"action", "send"}, {"to", "nobody"}, {"data", 1}, {"id", "absent"}});
   ann.receives({{"status", "sent"}, {"id", "absent"}});
   ann.send_json({{"action", "send"}, {"to", "nobody"}, {"data", 1}});
@@ -453,7 +471,9 @@ void chat_binary_errors() {
   ann.is_silent();
 }
 
-void chat_close() { equal(chat("ann").close(1000), 1000U); }
+void chat_close() {
+  equal(chat("ann").close(1000), 1000U);
+}
 
 struct Scenario {
   const char* name;

@@ -10,13 +10,12 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
-#include <vector>
-
 #include <switchboard/broker/presence_table.hpp>
 #include <switchboard/broker/spsc_ring.hpp>
 #include <switchboard/hub/broker_port.hpp>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace switchboard::inline v1 {
 namespace in_memory {

@@ -23,7 +23,7 @@ namespace switchboard::inline v1::detail {
 struct JsonArgument {
   operator nlohmann::json() const;  // NOLINT(google-explicit-constructor)
 };
-struct TextArgument {  // not by a const operator: std::string, and so json, could be made of it
+struct TextArgument {           // not by a const operator: std::string, and so json, could be made of it
   operator std::string_view();  // NOLINT(google-explicit-constructor)
 };
 
@@ -47,8 +47,8 @@ concept Decision = ResultOrAwaitable<T, bool>;
 
 template <class T, class User>
 concept Verdict = std::same_as<T, std::optional<User>> || std::same_as<T, std::variant<User, Refusal>> ||
-    std::same_as<T, Accepted<User>> || std::same_as<T, std::optional<Accepted<User>>> ||
-    std::same_as<T, std::variant<Accepted<User>, Refusal>>;
+                  std::same_as<T, Accepted<User>> || std::same_as<T, std::optional<Accepted<User>>> ||
+                  std::same_as<T, std::variant<Accepted<User>, Refusal>>;
 
 template <class App>
 concept Authenticates = requires(App& app, const UpgradeRequest& request) {

@@ -26,8 +26,7 @@ constexpr void check_heartbeat() {
     static_assert(
         requires(const Policy& policy) {
           { policy.beat_text() } -> std::convertible_to<std::string>;
-        },
-        "switchboard: Heartbeat's beat_text must be callable as: std::string beat_text() const");
+        }, "switchboard: Heartbeat's beat_text must be callable as: std::string beat_text() const");
   }
 }
 
@@ -35,35 +34,30 @@ template <class Port>
 constexpr void check_broker_port() {
   static_assert(std::movable<Port>, "switchboard: what a Broker's attach returns, its port, must be movable");
   static_assert(
-      requires(Port & port, std::string_view channel, Done done) { port.subscribe(channel, done); },
+      requires(Port& port, std::string_view channel, Done done) { port.subscribe(channel, done); },
       "switchboard: a Broker's port needs: void subscribe(std::string_view channel, sb::Done)");
   static_assert(
-      requires(Port & port, std::string_view channel) { port.unsubscribe(channel); },
+      requires(Port& port, std::string_view channel) { port.unsubscribe(channel); },
       "switchboard: a Broker's port needs: void unsubscribe(std::string_view channel)");
   static_assert(
-      requires(Port & port, std::string_view channel, Payload message, Done done) {
+      requires(Port& port, std::string_view channel, Payload message, Done done) {
         port.publish(channel, message, done);
-      },
-      "switchboard: a Broker's port needs: void publish(std::string_view channel, sb::Payload, sb::Done)");
+      }, "switchboard: a Broker's port needs: void publish(std::string_view channel, sb::Payload, sb::Done)");
 }
 
 template <class B>
 constexpr void check_broker() {
-  constexpr bool has_options = requires {
-    requires std::default_initializable<typename B::Options>;
-  };
+  constexpr bool has_options = requires { requires std::default_initializable<typename B::Options>; };
   static_assert(has_options,
                 "switchboard: Broker needs a default-constructible type: struct Options { ... };");
   if constexpr (has_options) {
     static_assert(std::constructible_from<B, const typename B::Options&>,
                   "switchboard: Broker needs a constructor: explicit Broker(const Options&)");
   }
-  static_assert(
-      requires(B & broker) { broker.stop(); }, "switchboard: Broker needs: void stop()");
+  static_assert(requires(B& broker) { broker.stop(); }, "switchboard: Broker needs: void stop()");
 
-  constexpr bool attaches = requires(B & broker, asio::any_io_executor shard, BrokerSink & sink) {
-    broker.attach(shard, sink);
-  };
+  constexpr bool attaches =
+      requires(B& broker, asio::any_io_executor shard, BrokerSink& sink) { broker.attach(shard, sink); };
   static_assert(attaches,
                 "switchboard: Broker needs: Port attach(asio::any_io_executor shard, sb::BrokerSink&)");
   if constexpr (attaches) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <algorithm>
-
 #include <switchboard/testing/detail/broker_world.hpp>
 
 namespace switchboard::inline v1 {

@@ -12,12 +12,11 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <switchboard/broker/broker.hpp>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <switchboard/broker/broker.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {
