@@ -8,7 +8,9 @@ struct Chat {
   struct User {
     std::string id;
   };
-  std::optional<User> authenticate(const sb::UpgradeRequest& request) { return User{std::string(request.token)}; }
+  std::optional<User> authenticate(const sb::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
   bool may_subscribe(const User&, std::string_view) { return true; }
   bool may_publish(const User&, std::string_view) { return true; }
 };

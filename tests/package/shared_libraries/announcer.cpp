@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "libraries.hpp"
-
 #include <switchboard/testing/websocket_test_client.hpp>
+
+#include "libraries.hpp"
 
 namespace sb = switchboard;
 
@@ -22,7 +22,9 @@ std::error_code announce(sb::ServerHandle handle, std::string_view json_text) {
   return handle.publish_json("news", json_text);
 }
 
-bool means_stopped(std::error_code error) { return error == sb::errc::stopped; }
+bool means_stopped(std::error_code error) {
+  return error == sb::errc::stopped;
+}
 
 std::string announce_at_home(std::string_view json_text) {
   sb::testing::TestApp<Bell> app;

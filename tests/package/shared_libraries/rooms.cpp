@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "libraries.hpp"
-
 #include <switchboard/testing/websocket_test_client.hpp>
+
+#include "libraries.hpp"
 
 namespace sb = switchboard;
 
@@ -12,7 +12,9 @@ struct Chat {
   struct User {
     std::string id;
   };
-  std::optional<User> authenticate(const sb::UpgradeRequest& request) { return User{std::string(request.token)}; }
+  std::optional<User> authenticate(const sb::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
 };
 
 class TestRooms final : public Rooms {
@@ -31,4 +33,6 @@ class TestRooms final : public Rooms {
 
 }  // namespace
 
-std::unique_ptr<Rooms> open_rooms() { return std::make_unique<TestRooms>(); }
+std::unique_ptr<Rooms> open_rooms() {
+  return std::make_unique<TestRooms>();
+}

@@ -7,5 +7,6 @@ const std::error_category& broker_category_elsewhere();
 // What one unit makes the other recognizes.
 int main() {
   namespace sb = switchboard;
-  return stopped_elsewhere() == sb::errc::stopped && broker_category_elsewhere() == sb::broker_category() ? 0 : 1;
+  return stopped_elsewhere() == sb::errc::stopped && broker_category_elsewhere() == sb::broker_category() ? 0
+                                                                                                          : 1;
 }

@@ -4,7 +4,6 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
 #include <iostream>
-
 #include <switchboard/testing/test_server.hpp>
 
 namespace sb = switchboard;
@@ -15,7 +14,9 @@ struct Chat {
   struct User {
     std::string id;
   };
-  std::optional<User> authenticate(const sb::UpgradeRequest& request) { return User{std::string(request.token)}; }
+  std::optional<User> authenticate(const sb::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
 };
 
 int main() {
