@@ -140,6 +140,8 @@ class LineHub {
       if (connections_[i].is_open) end(sb::TransportId{i}, sb::SocketClose::abort);
   }
 
+  void shut_down() {}
+
   /// Something that comes from outside a batch: a timer, a broker, a coroutine.
   void say_to_all(const std::string& text) {
     for (std::uint32_t i = 0; i < connections_.size(); ++i)

@@ -300,7 +300,7 @@ TEST_CASE("a server that is stopped before it runs returns at once") {
   CHECK(server.handle().publish("news", 1) == sb::errc::stopped);
 }
 
-TEST_CASE("handlers that are still asleep end with their server, and before their App", "[.]") {
+TEST_CASE("handlers that are still asleep end with their server, and before their App") {
   SECTION("on threads of its own") {
     TestServer<Sleepy> server;
     WebSocket socket(server.port());

@@ -104,7 +104,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     lingering_.close_all();
     sockets_.close_all();
     // A handler that sleeps is held by the hub and holds the shard: one of them has to let go.
-    if constexpr (requires { hub_.shut_down(); }) hub_.shut_down();
+    hub_.shut_down();
   }
 
   // What the hub calls (HubHost).
@@ -255,79 +255,19 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     }
   }
 
-  // Sockets.
+  // Sockets: see shard_sockets.hpp.
 
-  void on_socket_ready(TransportId id, const net::ReadyEvent& event) {
-    SocketState* socket = sockets_.find(id);
-    if (!socket) return;
-    if (event.writable && socket->is_write_armed) mark_output(id, *socket);
-    if (socket->wants_input && !socket->has_ended && (event.readable || event.hung_up)) return read_in(id);
-    if (event.hung_up) return on_broken(id);
-    if (event.readable) sockets_.report_input(id, *socket, false);
-  }
-
-  // Once a tick: a sender without pause must not keep the others waiting.
-  void read_in(TransportId id) {
-    const net::Transfer read = receive_from(sockets_.find(id)->descriptor, {read_buffer_.get(), read_limit_});
-    is_limit_reached_ |= read.bytes == read_limit_;
-    switch (read.kind) {
-      case net::Transfer::Kind::some:
-        metrics_.bytes_received.add(read.bytes);
-        hub_.receive(id, {read_buffer_.get(), read.bytes});
-        break;
-      case net::Transfer::Kind::would_block:
-        break;
-      case net::Transfer::Kind::end:
-        on_end(id);
-        break;
-      case net::Transfer::Kind::broken:
-        on_broken(id);
-        break;
-    }
-  }
-
-  void on_end(TransportId id) {
-    sockets_.find(id)->has_ended = true;
-    hub_.receive_eof(id);
-    // It may have something left to say. Its end would be reported in every batch.
-    if (SocketState* socket = sockets_.find(id)) sockets_.report_input(id, *socket, false);
-  }
-
-  void on_broken(TransportId id) {
-    SocketState& socket = *sockets_.find(id);
-    sockets_.unwatch(id, socket);
-    socket.has_ended = socket.is_broken = true;
-    hub_.receive_eof(id);
-    // What the hub may still have for it goes nowhere, at once.
-    if (SocketState* left = sockets_.find(id)) mark_output(id, *left);
-  }
+  void accept(std::uint32_t index);
+  void deal(net::FileDescriptor socket, const net::Address& peer, Admission admission);
+  void open(net::FileDescriptor socket, const net::Address& peer, Admission admission);
+  void on_socket_ready(TransportId id, const net::ReadyEvent& event);
+  void read_in(TransportId id);
+  void on_end(TransportId id);
+  void on_broken(TransportId id);
+  void write_out(TransportId id);
 
   void mark_output(TransportId id, SocketState& socket) {
     if (!std::exchange(socket.has_output, true)) dirty_.push_back(id);
-  }
-
-  void write_out(TransportId id) {
-    SocketState* socket = sockets_.find(id);
-    if (!socket) return;
-    socket->has_output = false;
-    batch_.clear();
-    hub_.gather(id, batch_);
-    const std::size_t gathered = batch_.bytes();
-    net::Transfer sent;
-    if (socket->is_broken)
-      sent.bytes = gathered;  // nobody will ever read it
-    else if (gathered > 0)
-      sent = send_to(socket->descriptor, batch_.pieces());
-    if (sent.kind == net::Transfer::Kind::broken) return on_broken(id);
-
-    metrics_.bytes_sent.add(sent.bytes);
-    const bool has_more = hub_.written(id, sent.bytes) && gathered > 0;
-    socket = sockets_.find(id);
-    if (!socket) return;
-    // More than one write carries: the next tick goes on. Less than was gathered: the peer must take some
-    // first.
-    if (has_more && sent.bytes == gathered) mark_output(id, *socket);
-    sockets_.report_output_room(id, *socket, has_more && sent.bytes < gathered);
   }
 
   // The only two places where a connection's bytes pass: where a TLS engine would go between.
@@ -341,33 +281,6 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   void linger(net::FileDescriptor socket) {
     lingering_.add(std::move(socket), steady_now());
     if (!lingering_.empty() && !linger_alarm_.is_set()) linger_alarm_.set(lingering_.next_deadline());
-  }
-
-  // New sockets.
-
-  void accept(std::uint32_t index) {
-    acceptor_.accept(index, [this](net::FileDescriptor socket, const net::Address& peer, bool is_admin) {
-      metrics_.sockets_accepted.add();
-      deal(std::move(socket), peer, is_admin ? Admission::admin : server_->counts.admit(peer));
-    });
-  }
-
-  void deal(net::FileDescriptor socket, const net::Address& peer, Admission admission) {
-    if (deals_out_ && admission != Admission::admin) {
-      next_shard_ = (next_shard_ + 1) % siblings_.size();
-      const auto target = siblings_[next_shard_].lock();
-      if (target && target.get() != this)
-        return asio::post(target->executor_, [target, moved = std::move(socket), peer, admission]() mutable {
-          target->tick([&] { target->open(std::move(moved), peer, admission); });
-        });
-    }
-    open(std::move(socket), peer, admission);
-  }
-
-  void open(net::FileDescriptor socket, const net::Address& peer, Admission admission) {
-    if (!is_finished_)
-      sockets_.enter(std::move(socket), peer, admission == Admission::admitted,
-                     [&] { return hub_.open(peer, admission); });
   }
 
   template <class Handoff>
@@ -442,3 +355,5 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
 };
 
 }  // namespace switchboard::inline v1
+
+#include <switchboard/server/shard_sockets.hpp>
