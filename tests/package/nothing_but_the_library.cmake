@@ -1,7 +1,8 @@
 # In a project of someone else's: no programs, no tests, no flags of ours.
 get_property(targets DIRECTORY "${SWITCHBOARD_SOURCE}" PROPERTY BUILDSYSTEM_TARGETS)
-if(NOT targets STREQUAL "switchboard")
-  message(FATAL_ERROR "as a part of another project switchboard builds: ${targets}")
+get_property(folders DIRECTORY "${SWITCHBOARD_SOURCE}" PROPERTY SUBDIRECTORIES)
+if(folders OR NOT targets STREQUAL "switchboard")
+  message(FATAL_ERROR "as a part of another project switchboard builds: ${targets} ${folders}")
 endif()
 foreach(property COMPILE_OPTIONS COMPILE_DEFINITIONS LINK_OPTIONS)
   get_property(ours DIRECTORY "${SWITCHBOARD_SOURCE}" PROPERTY ${property})
