@@ -200,7 +200,7 @@ TEST_CASE("a request may come byte by byte, and frames right behind it") {
   }
   REQUIRE(door.answer.starts_with("HTTP/1.1 101 "));
   REQUIRE(door.answer.find("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") != std::string::npos);
-  REQUIRE(door.answer.ends_with(R"({"id":1,"status":"heard"})"));
+  REQUIRE(door.answer.ends_with(R"({"status":"heard","id":1})"));
 }
 
 TEST_CASE("a peer that is gone, or takes nothing, before it has its answer leaves nothing behind") {

@@ -171,7 +171,7 @@ TEST_CASE("answer and reject repeat the request's id, and carry no number") {
   auto ws = bench.connect("ann", {});
   Handle handle = handle_of(bench, ws);
   CHECK(handle.answer({{"id", 7}, {"x", 1}}, {{"status", "done"}}));
-  CHECK(ws.receive_text() == R"({"id":7,"status":"done"})");
+  CHECK(ws.receive_text() == R"({"status":"done","id":7})");
   CHECK(handle.answer({{"x", 1}}, {{"status", "done"}}));
   CHECK(ws.receive_text() == R"({"status":"done"})");
   CHECK(handle.reject({{"id", "a\"b"}}, "chat.too_loud", "be \"quiet\""));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,7 +26,7 @@ struct HeldInput {
     std::string payload;
   };
   /// What a held message counts for: empty ones take memory too.
-  static std::size_t cost(std::string_view payload) { return payload.size() + sizeof(Message); }
+  static std::size_t cost(std::string_view payload) { return std::max(payload.size(), sizeof(Message)); }
 
   RingBuffer<Message> messages;
   std::size_t message_bytes = 0;
