@@ -95,10 +95,14 @@ class ShardGroup {
   /// Any thread, any number of times, before run() and start() too.
   void stop(Duration drain) {
     const TimePoint deadline = steady_now() + std::min<Duration>(drain, std::chrono::hours(24));
-    for (unsigned i = 0; i < size(); ++i)
-      asio::post(context(i), [loop = std::weak_ptr<Loop>(loops_[i]), deadline, ended = ended_callback()] {
-        if (const auto self = loop.lock()) self->drain(deadline, ended);
-      });
+    const auto drain_all = [shards = ends(), deadline, ended = ended_callback()] {
+      on_every_shard(shards, [deadline, ended](Loop& loop) { loop.drain(deadline, ended); }, [] {});
+    };
+    if (size() == 1) return drain_all();
+    // What one shard has accepted must reach the clients of the others before their last frame. So all stop
+    // reading; what they published until then is handed over in the round after; only then do they close.
+    const auto hand_over = [shards = ends(), drain_all] { on_every_shard(shards, [](Loop&) {}, drain_all); };
+    on_every_shard(ends(), [](Loop& loop) { loop.hold_input(); }, hand_over);
   }
 
  private:
@@ -123,6 +127,18 @@ class ShardGroup {
     std::weak_ptr<Loop> loop;
     asio::io_context* context;
   };
+
+  // Calls `action(loop)` on each shard's thread, then `then()` on that of the last.
+  template <class Action, class Then>
+  static void on_every_shard(const std::vector<End>& shards, Action action, Then then) {
+    const auto left = std::make_shared<std::atomic<std::size_t>>(shards.size());
+    for (const End& shard : shards)
+      asio::post(*shard.context, [weak = shard.loop, action, then, left] {
+        if (const auto loop = weak.lock()) action(*loop);
+        if (left->fetch_sub(1) == 1) then();
+      });
+  }
+
   std::vector<End> ends() const {
     std::vector<End> result;
     for (unsigned i = 0; i < size(); ++i) result.push_back({loops_[i], contexts_[i]});

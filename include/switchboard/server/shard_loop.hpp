@@ -79,6 +79,9 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     watch();
   }
 
+  /// Nothing more is read, until drain().
+  void hold_input() { is_input_held_ = true; }
+
   /// Refuses new connections and closes the others behind what they have queued; those left at `deadline` are
   /// cut. `on_drained` is called once, from inside. Again: only an earlier deadline counts.
   void drain(TimePoint deadline, std::function<void()> on_drained) {
@@ -88,6 +91,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
         on_drained_ = std::move(on_drained);
         hub_.drain();
       }
+      if (std::exchange(is_input_held_, false)) sockets_.report_wanted_input();
       drain_deadline_ = std::min(drain_deadline_, deadline);
       drain_alarm_.set(drain_deadline_);
       if (drain_deadline_ <= steady_now()) cut_all();
@@ -349,7 +353,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   std::size_t next_shard_ = 0;
   unsigned depth_ = 0;
   bool is_tick_scheduled_ = false, a_descriptor_closed_ = false, deals_out_ = false;
-  bool is_draining_ = false, is_cut_ = false, is_finished_ = false;
+  bool is_input_held_ = false, is_draining_ = false, is_cut_ = false, is_finished_ = false;
 
   HubType hub_;  // last: it may call us while it is made and while it goes
 };

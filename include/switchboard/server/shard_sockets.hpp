@@ -12,7 +12,8 @@ void ShardLoop<App, HubTemplate, ReadinessType>::on_socket_ready(TransportId id,
   SocketState* socket = sockets_.find(id);
   if (!socket) return;
   if (event.writable && socket->is_write_armed) mark_output(id, *socket);
-  if (socket->wants_input && !socket->has_ended && (event.readable || event.hung_up)) return read_in(id);
+  const bool may_read = socket->wants_input && !socket->has_ended && !is_input_held_;
+  if (may_read && (event.readable || event.hung_up)) return read_in(id);
   if (event.hung_up) return on_broken(id);
   if (event.readable) sockets_.report_input(id, *socket, false);
 }

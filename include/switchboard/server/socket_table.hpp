@@ -63,6 +63,12 @@ class SocketTable {
   void report_input(TransportId id, SocketState& socket, bool wanted) {
     if (std::exchange(socket.is_read_armed, wanted) != wanted) rearm(id, socket);
   }
+  /// Of all sockets that the hub wants input of.
+  void report_wanted_input() {
+    for (std::uint32_t i = 0; i < sockets_.size(); ++i)
+      if (SocketState& socket = sockets_[i]; socket.descriptor >= 0 && socket.wants_input && !socket.has_ended)
+        report_input(TransportId{i}, socket, true);
+  }
   void report_output_room(TransportId id, SocketState& socket, bool wanted) {
     if (std::exchange(socket.is_write_armed, wanted) != wanted) rearm(id, socket);
   }
