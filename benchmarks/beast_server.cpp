@@ -2,17 +2,18 @@
 // The server to compare with: what a programmer writes on Boost.Beast after reading its chat examples. One
 // thread, a session object per connection, a queue of shared strings, one async_write a message. Not tuned,
 // on purpose.
+#include <deque>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
-#include <deque>
-#include <iostream>
-#include <memory>
 #include <nlohmann/json.hpp>
-#include <string>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "support/command_line.hpp"
 

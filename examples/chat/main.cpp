@@ -5,9 +5,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <switchboard/switchboard.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/switchboard.hpp>
 
 #include "chat/image_message.hpp"
 #include "chat/page.hpp"

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/post.hpp>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
+
+#include <asio/post.hpp>
+
 #include <switchboard/broker/broker.hpp>
 
 namespace sb = switchboard;

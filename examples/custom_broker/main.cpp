@@ -2,6 +2,7 @@
 // Runs the battery that every broker of the library has to pass on a broker that is not the library's.
 #include <cstdlib>
 #include <iostream>
+
 #include <switchboard/testing/broker_conformance.hpp>
 
 #include "custom_broker.hpp"

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+
 #include <switchboard/switchboard.hpp>
 
 #include "support/command_line.hpp"

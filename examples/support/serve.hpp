@@ -3,8 +3,9 @@
 #include <exception>
 #include <iostream>
 #include <string>
-#include <switchboard/switchboard.hpp>
 #include <utility>
+
+#include <switchboard/switchboard.hpp>
 
 #include "support/stop_on_signal.hpp"
 

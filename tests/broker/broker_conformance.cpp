@@ -4,10 +4,11 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <switchboard/broker/in_memory_broker.hpp>
-#include <switchboard/testing/broker_conformance.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/broker/in_memory_broker.hpp>
+#include <switchboard/testing/broker_conformance.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <switchboard/broker/in_memory_broker.hpp>
 #include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+
+#include <switchboard/broker/in_memory_broker.hpp>
 
 #ifdef __GLIBC__
 #include <malloc.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
 #include <string>
-#include <switchboard/broker/spsc_ring.hpp>
 #include <thread>
 #include <vector>
+
+#include <switchboard/broker/spsc_ring.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <switchboard/hub/app_check.hpp>
-#include <switchboard/hub/connection.hpp>
 #include <type_traits>
 #include <variant>
+
+#include <nlohmann/json.hpp>
+
+#include <switchboard/hub/app_check.hpp>
+#include <switchboard/hub/connection.hpp>
 
 #include "support/catch.hpp"
 

@@ -6,9 +6,10 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <switchboard/testing/websocket_test_client.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/testing/websocket_test_client.hpp>
 
 // The Apps that several tests of the hub share. Hub<…> of the first is compiled once, in apps.cpp.
 namespace hub_tests {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/hub/channel_links.hpp>
 #include <vector>
+
+#include <switchboard/hub/channel_links.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <set>
+
 #include <switchboard/hub/error_code.hpp>
 
 #include "support/catch.hpp"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <string>
+
 #include <switchboard/hub/json_request.hpp>
 
 #include "support/catch.hpp"

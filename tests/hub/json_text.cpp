@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <nlohmann/json.hpp>
+
 #include <switchboard/hub/json_text.hpp>
 
 #include "support/catch.hpp"

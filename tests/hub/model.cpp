@@ -16,27 +16,31 @@ const std::vector<std::string> channels{"red", "green", "blue"};
 
 /// What one session must get: every message of its, in the order of its numbers, once, or told as missed.
 ///
-/// Messages carry a number that is unique in the run. What two shards publish may reach a session in either order, so
-/// the model compares sets of messages, and order for each publisher.
+/// Messages carry a number that is unique in the run. What two shards publish may reach a session in either
+/// order, so the model compares sets of messages, and order for each publisher.
 struct Client {
   std::string user;
   std::set<std::string> subscribed;
   std::optional<Ws> ws;
   std::string session;
-  std::uint64_t last_seq = 0;      // the newest number it has seen
-  std::vector<int> expected;       // what was sent to the session since it began, in order of sending
-  std::vector<int> got;            // what has come, in order
-  std::uint64_t missed = 0;        // told as missed
-  sb::TimePoint parked_until{};    // while it has no socket
+  std::uint64_t last_seq = 0;    // the newest number it has seen
+  std::vector<int> expected;     // what was sent to the session since it began, in order of sending
+  std::vector<int> got;          // what has come, in order
+  std::uint64_t missed = 0;      // told as missed
+  sb::TimePoint parked_until{};  // while it has no socket
 };
 
 class Run {
  public:
   Run(unsigned seed, sb::SlowConsumer policy)
-      : random_(seed + 1), policy_(policy),
-        hall_({.shards = shards, .seed = seed, .sessions = {.replay = replay},
+      : random_(seed + 1),
+        policy_(policy),
+        hall_({.shards = shards,
+               .seed = seed,
+               .sessions = {.replay = replay},
                .queue = {.max_bytes = 1500, .slow_consumer = policy}}),
-        watcher_(hall_.connect("wat", {.last_seq = std::nullopt})), clients_(4) {
+        watcher_(hall_.connect("wat", {.last_seq = std::nullopt})),
+        clients_(4) {
     for (const std::string& channel : channels) subscribe(watcher_, channel, true);
     for (std::size_t i = 0; i < clients_.size(); ++i) {
       clients_[i].user = i < 2 ? "ann" : "ben";
@@ -47,18 +51,27 @@ class Run {
   void step() {
     Client& client = clients_[random(static_cast<unsigned>(clients_.size()))];
     switch (random(12)) {
-      case 0: return toggle(client);
+      case 0:
+        return toggle(client);
       case 1:
       case 2:
-      case 3: return publish();
-      case 4: return send_to_user();
-      case 5: return cut(client);
+      case 3:
+        return publish();
+      case 4:
+        return send_to_user();
+      case 5:
+        return cut(client);
       case 6:
-      case 7: return connect(client);
-      case 8: return stall(client);
-      case 9: return read(client);
-      case 10: return expire(client);
-      default: hall_.app.advance(std::chrono::milliseconds(random(3000)));
+      case 7:
+        return connect(client);
+      case 8:
+        return stall(client);
+      case 9:
+        return read(client);
+      case 10:
+        return expire(client);
+      default:
+        hall_.app.advance(std::chrono::milliseconds(random(3000)));
     }
   }
 
@@ -101,8 +114,10 @@ class Run {
     const bool subscribes = !client.subscribed.contains(channel);
     client.ws->send_json({{"action", subscribes ? "subscribe" : "unsubscribe"}, {"channel", channel}});
     read(client);
-    if (subscribes) client.subscribed.insert(channel);
-    else client.subscribed.erase(channel);
+    if (subscribes)
+      client.subscribed.insert(channel);
+    else
+      client.subscribed.erase(channel);
   }
 
   // Delivered at once: then what was sent when is beyond doubt.
@@ -112,7 +127,8 @@ class Run {
       const int number = ++last_number_;
       for (Client& client : clients_)
         if (client.subscribed.contains(channel)) client.expected.push_back(number);
-      hall_.app.shard(random(shards)).publish(channel, {{"n", number}, {"pad", std::string(random(200), 'x')}});
+      hall_.app.shard(random(shards))
+          .publish(channel, {{"n", number}, {"pad", std::string(random(200), 'x')}});
       hall_.app.run();
     }
   }
@@ -139,7 +155,8 @@ class Run {
     const std::uint64_t newest = client.expected.size();
     const auto before = client.last_seq;
     std::optional<Ws> old = std::move(client.ws);
-    client.ws.emplace(hall_.connect(client.user, {.session = client.session, .last_seq = before, .shard = random(shards)}));
+    client.ws.emplace(
+        hall_.connect(client.user, {.session = client.session, .last_seq = before, .shard = random(shards)}));
     const json& welcome = client.ws->welcome();
     REQUIRE(welcome["session"] == client.session);
     REQUIRE(welcome["seq"] == newest);
@@ -155,8 +172,10 @@ class Run {
 
   void stall(Client& client) {
     if (!client.ws) return;
-    if (random(2) == 0) client.ws->stop_reading();
-    else client.ws->stop_reading_after(random(600));
+    if (random(2) == 0)
+      client.ws->stop_reading();
+    else
+      client.ws->stop_reading_after(random(600));
   }
 
   void read(Client& client) {
@@ -197,7 +216,8 @@ class Run {
     }
     for (Client& one : clients_) {
       if (one.ws) continue;
-      const Ws late = hall_.connect(one.user, {.session = one.session, .last_seq = one.last_seq, .shard = random(shards)});
+      const Ws late = hall_.connect(
+          one.user, {.session = one.session, .last_seq = one.last_seq, .shard = random(shards)});
       if (late.session() == one.session) {  // closed by the server only now
         REQUIRE(one.parked_until > hall_.app.now());
       } else {
@@ -211,7 +231,8 @@ class Run {
   void check(const Client& client) {
     REQUIRE(client.got.size() + client.missed == client.expected.size());
     REQUIRE(client.last_seq == client.expected.size());
-    REQUIRE(std::includes(client.expected.begin(), client.expected.end(), client.got.begin(), client.got.end()));
+    REQUIRE(
+        std::includes(client.expected.begin(), client.expected.end(), client.got.begin(), client.got.end()));
   }
 
   void check_presence() {
@@ -248,7 +269,8 @@ class Run {
 }  // namespace
 
 TEST_CASE("whatever happens to a session, its client gets or is told of every message once, in order") {
-  for (const auto policy : {sb::SlowConsumer::close, sb::SlowConsumer::drop_oldest, sb::SlowConsumer::conflate}) {
+  for (const auto policy :
+       {sb::SlowConsumer::close, sb::SlowConsumer::drop_oldest, sb::SlowConsumer::conflate}) {
     for (unsigned seed = 0; seed < 150; ++seed) {
       CAPTURE(static_cast<int>(policy), seed);
       Run run(seed, policy);

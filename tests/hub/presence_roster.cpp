@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <optional>
 #include <string>
+
 #include <switchboard/hub/presence_roster.hpp>
 
 #include "support/catch.hpp"

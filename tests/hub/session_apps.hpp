@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/post.hpp>
-#include <asio/this_coro.hpp>
-#include <asio/use_awaitable.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,10 +7,15 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <switchboard/testing/websocket_test_client.hpp>
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include <asio/post.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/use_awaitable.hpp>
+
+#include <switchboard/testing/websocket_test_client.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
-#include <switchboard/hub/slot_table.hpp>
 #include <vector>
+
+#include <switchboard/hub/slot_table.hpp>
 
 #include "support/catch.hpp"
 

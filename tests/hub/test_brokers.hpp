@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/post.hpp>
 #include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <switchboard/broker/broker.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include <asio/post.hpp>
+
+#include <switchboard/broker/broker.hpp>
 
 namespace hub_tests {
 

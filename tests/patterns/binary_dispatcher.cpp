@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
 #include <string>
-#include <switchboard/patterns/binary_dispatcher.hpp>
 #include <vector>
+
+#include <switchboard/patterns/binary_dispatcher.hpp>
 
 #include "support/catch.hpp"
 

@@ -2,8 +2,9 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <switchboard/patterns/heartbeat.hpp>
 #include <vector>
+
+#include <switchboard/patterns/heartbeat.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <map>
+
 #include <switchboard/patterns/detail/index_table.hpp>
 
 #include "patterns/random.hpp"

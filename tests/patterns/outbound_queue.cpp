@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <string>
-#include <switchboard/patterns/outbound_queue.hpp>
 #include <vector>
+
+#include <switchboard/patterns/outbound_queue.hpp>
 
 #include "support/catch.hpp"
 

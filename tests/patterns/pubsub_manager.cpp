@@ -4,8 +4,9 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <switchboard/patterns/pubsub_manager.hpp>
 #include <vector>
+
+#include <switchboard/patterns/pubsub_manager.hpp>
 
 #if defined(__GLIBC__)
 #include <malloc.h>

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <deque>
 #include <memory>
-#include <switchboard/patterns/ring_buffer.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/patterns/ring_buffer.hpp>
 
 #include "patterns/random.hpp"
 #include "support/catch.hpp"

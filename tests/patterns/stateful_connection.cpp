@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
 #include <string>
-#include <switchboard/patterns/stateful_connection.hpp>
 #include <vector>
+
+#include <switchboard/patterns/stateful_connection.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <optional>
-#include <switchboard/patterns/stateful_connection.hpp>
 #include <vector>
+
+#include <switchboard/patterns/stateful_connection.hpp>
 
 #include "patterns/random.hpp"
 #include "support/catch.hpp"

@@ -4,8 +4,9 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
-#include <switchboard/patterns/timer_wheel.hpp>
 #include <vector>
+
+#include <switchboard/patterns/timer_wheel.hpp>
 
 #include "patterns/random.hpp"
 #include "support/catch.hpp"

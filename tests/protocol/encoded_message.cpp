@@ -2,9 +2,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
+
 #include <switchboard/protocol/encoded_message.hpp>
 #include <switchboard/testing/client_frames.hpp>
-#include <type_traits>
 
 #include "support/catch.hpp"
 

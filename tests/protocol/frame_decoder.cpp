@@ -6,9 +6,10 @@
 #include <new>
 #include <random>
 #include <string>
+#include <vector>
+
 #include <switchboard/protocol/frame_decoder.hpp>
 #include <switchboard/testing/client_frames.hpp>
-#include <vector>
 
 #include "support/catch.hpp"
 

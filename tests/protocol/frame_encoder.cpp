@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <string>
+
 #include <switchboard/protocol/frame_encoder.hpp>
 #include <switchboard/testing/client_frames.hpp>
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <string>
-#include <switchboard/protocol/handshake.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/protocol/handshake.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <nlohmann/json.hpp>
 #include <string>
-#include <switchboard/protocol/http_response.hpp>
 #include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <switchboard/protocol/http_response.hpp>
 
 #include "support/catch.hpp"
 

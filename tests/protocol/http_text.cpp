@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <string>
-#include <switchboard/protocol/http_text.hpp>
 #include <vector>
+
+#include <switchboard/protocol/http_text.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <string>
+
 #include <switchboard/protocol/masking.hpp>
 
 #include "support/catch.hpp"

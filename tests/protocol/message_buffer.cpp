@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <string>
+
 #include <switchboard/protocol/message_buffer.hpp>
 
 #include "support/catch.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <string>
-#include <switchboard/protocol/origin.hpp>
 #include <vector>
+
+#include <switchboard/protocol/origin.hpp>
 
 #include "support/catch.hpp"
 

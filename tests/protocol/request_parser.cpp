@@ -3,6 +3,7 @@
 #include <memory>
 #include <random>
 #include <string>
+
 #include <switchboard/protocol/request_parser.hpp>
 
 #include "support/catch.hpp"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <string>
-#include <switchboard/protocol/upgrade_request.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/protocol/upgrade_request.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <random>
 #include <string>
+
 #include <switchboard/protocol/utf8.hpp>
 
 #include "support/catch.hpp"

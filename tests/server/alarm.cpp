@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asio/io_context.hpp>
+
 #include <switchboard/server/alarm.hpp>
 
 #include "support/catch.hpp"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <switchboard/server/connection_counts.hpp>
 #include <thread>
 #include <vector>
+
+#include <switchboard/server/connection_counts.hpp>
 
 #include "support/catch.hpp"
 

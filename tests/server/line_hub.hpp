@@ -7,9 +7,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <switchboard/server/shard_group.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/server/shard_group.hpp>
 
 namespace line_hub {
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <asio/io_context.hpp>
 #include <set>
+
+#include <asio/io_context.hpp>
+
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
 

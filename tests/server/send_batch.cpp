@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <string>
+
 #include <switchboard/server/send_batch.hpp>
 
 #include "support/catch.hpp"

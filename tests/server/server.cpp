@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <atomic>
 #include <set>
+
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/server/server.hpp>
 #include <switchboard/testing/test_server.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <asio/steady_timer.hpp>
 #include <asio/use_awaitable.hpp>
+
 #include <switchboard/server/server_handle.hpp>
 #include <switchboard/server/shard_group.hpp>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include <sys/resource.h>
-
 #include <csignal>
 #include <ctime>
+#include <sys/resource.h>
+
 #include <switchboard/server/shard_loop.hpp>
 
 #include "server/line_server.hpp"

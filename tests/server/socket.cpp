@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <csignal>
+
 #include <switchboard/server/socket.hpp>
 
 #include "support/catch.hpp"

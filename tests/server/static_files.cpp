@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <map>
+
 #include <switchboard/server/static_files.hpp>
 
 #include "support/catch.hpp"

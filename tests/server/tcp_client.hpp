@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <poll.h>
-
 #include <chrono>
 #include <functional>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <switchboard/server/socket.hpp>
 #include <thread>
+
+#include <switchboard/server/socket.hpp>
 
 namespace tcp {
 

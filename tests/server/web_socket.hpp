@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
-#include <switchboard/testing/client_frames.hpp>
 #include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include <switchboard/testing/client_frames.hpp>
 
 #include "server/tcp_client.hpp"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <stdexcept>
 #include <string>
-#include <switchboard/testing/client_frames.hpp>
 #include <vector>
+
+#include <switchboard/testing/client_frames.hpp>
 
 #include "support/catch.hpp"
 

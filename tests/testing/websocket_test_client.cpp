@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <asio/steady_timer.hpp>
+
 #include <switchboard/testing/websocket_test_client.hpp>
 
 #include "support/catch.hpp"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
 #include <string>
-#include <switchboard/hub/broker_port.hpp>
 #include <system_error>
+
+#include <asio/any_io_executor.hpp>
+
+#include <switchboard/hub/broker_port.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <switchboard/broker/broker.hpp>
-#include <switchboard/broker/detail/in_memory_port_state.hpp>
 #include <utility>
 #include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include <switchboard/broker/broker.hpp>
+#include <switchboard/broker/detail/in_memory_port_state.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -5,9 +5,10 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <switchboard/hub/broker_port.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/hub/broker_port.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -2,11 +2,12 @@
 #pragma once
 #include <concepts>
 #include <string>
+#include <type_traits>
+
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/detail/app_calls.hpp>
 #include <switchboard/hub/detail/member_probe.hpp>
 #include <switchboard/hub/detail/part_checks.hpp>
-#include <type_traits>
 
 // A static_assert takes its sentence as a literal only, hence the macros; none outlives this header.
 #define SWITCHBOARD_SIGNATURE(member) SWITCHBOARD_SIGNATURE_##member

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <string>
+#include <type_traits>
+
 #include <switchboard/hub/app_types.hpp>
 #include <switchboard/hub/detail/member_probe.hpp>
 #include <switchboard/hub/fwd.hpp>
 #include <switchboard/patterns/heartbeat.hpp>
-#include <type_traits>
 
 namespace switchboard::inline v1 {
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+
 #include <switchboard/protocol/close_code.hpp>
 
 namespace switchboard::inline v1 {

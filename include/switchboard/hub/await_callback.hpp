@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <functional>
+#include <memory>
+#include <utility>
+
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/awaitable.hpp>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
-#include <functional>
-#include <memory>
-#include <utility>
 
 namespace switchboard::inline v1::detail {
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/awaitable.hpp>
 #include <optional>
+
+#include <asio/awaitable.hpp>
+
 #include <switchboard/hub/connection.hpp>
 #include <switchboard/patterns/binary_dispatcher.hpp>
 

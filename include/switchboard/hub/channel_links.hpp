@@ -6,10 +6,11 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <switchboard/hub/presence_roster.hpp>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include <switchboard/hub/presence_roster.hpp>
 
 namespace switchboard::inline v1 {
 

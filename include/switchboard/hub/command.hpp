@@ -2,8 +2,9 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <switchboard/protocol/close_code.hpp>
 #include <system_error>
+
+#include <switchboard/protocol/close_code.hpp>
 
 namespace switchboard::inline v1 {
 

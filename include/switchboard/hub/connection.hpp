@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/awaitable.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <asio/awaitable.hpp>
+
 #include <switchboard/hub/await_callback.hpp>
 #include <switchboard/hub/json_text.hpp>
 #include <switchboard/hub/shard.hpp>
-#include <utility>
 
 namespace switchboard::inline v1 {
 

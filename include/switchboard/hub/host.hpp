@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/options.hpp>

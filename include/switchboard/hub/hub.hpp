@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +9,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+
 #include <switchboard/hub/app_check.hpp>
 #include <switchboard/hub/app_types.hpp>
 #include <switchboard/hub/binary_handlers.hpp>
@@ -36,10 +42,6 @@
 #include <switchboard/protocol/encoded_message.hpp>
 #include <switchboard/protocol/handshake.hpp>
 #include <switchboard/protocol/upgrade_request.hpp>
-#include <system_error>
-#include <unordered_map>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -2,6 +2,7 @@
 // Hub: how the App is called, and what timers do.
 #pragma once
 #include <exception>
+
 #include <switchboard/hub/detail/awaited.hpp>
 #include <switchboard/hub/hub.hpp>
 

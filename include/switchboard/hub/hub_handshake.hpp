@@ -3,6 +3,7 @@
 // replay, resume").
 #pragma once
 #include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {

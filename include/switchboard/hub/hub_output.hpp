@@ -2,6 +2,7 @@
 // Hub: what waits for a socket, in which order, and what happens when it is too much.
 #pragma once
 #include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {

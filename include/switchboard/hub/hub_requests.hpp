@@ -282,8 +282,7 @@ void Hub<App, Host>::handle_app_message(Pending pending, std::string_view text) 
     find(pending.client)->written_ids.remember(pending.id);
     run(
         pending.client,
-        [this, connection = Connection<App>(*this, pending.client),
-         message = nlohmann::json::parse(text)]() mutable {
+        [this, connection = Connection<App>(*this, pending.client), message = parse_json(text)]() mutable {
           return app_->on_message(connection, std::move(message));
         },
         [this, pending](bool ok) {

@@ -2,6 +2,7 @@
 // Hub: clients that come, park and go.
 #pragma once
 #include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {

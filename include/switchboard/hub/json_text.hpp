@@ -2,8 +2,9 @@
 #pragma once
 #include <string>
 #include <string_view>
-#include <switchboard/protocol/json_string.hpp>
 #include <utility>
+
+#include <switchboard/protocol/json_string.hpp>
 
 namespace switchboard::inline v1 {
 

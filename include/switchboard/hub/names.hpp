@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
 #include <switchboard/hub/error_code.hpp>
 #include <switchboard/protocol/utf8.hpp>
 

@@ -5,9 +5,10 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
+
 #include <switchboard/patterns/outbound_queue.hpp>
 #include <switchboard/patterns/time.hpp>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -5,10 +5,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <switchboard/patterns/time.hpp>
-#include <switchboard/patterns/timer_wheel.hpp>
 #include <unordered_map>
 #include <utility>
+
+#include <switchboard/patterns/time.hpp>
+#include <switchboard/patterns/timer_wheel.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -7,18 +7,19 @@
 #include <cstring>
 #include <list>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/host.hpp>
+#include <switchboard/hub/json_request.hpp>
 #include <switchboard/hub/shard.hpp>
 #include <switchboard/hub/slot_table.hpp>
 #include <switchboard/patterns/stateful_connection.hpp>
 #include <switchboard/patterns/timer_wheel.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -92,7 +93,7 @@ class WrittenIds {
   /// `written`: the id as it came, JSON text, or nothing.
   void remember(const std::string& written) {
     if (written.empty()) return;
-    std::string parsed = nlohmann::json::parse(written).dump();
+    std::string parsed = parse_json(written).dump();
     if (parsed == written) return;
     if (!ids_) ids_ = std::make_unique<std::vector<std::pair<std::string, std::string>>>();
     if (ids_->size() == remembered) ids_->erase(ids_->begin());

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/awaitable.hpp>
+#include <nlohmann/json.hpp>
+
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/broker_port.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/errc.hpp>
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/protocol/close_code.hpp>
-#include <system_error>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

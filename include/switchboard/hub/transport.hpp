@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+
 #include <switchboard/hub/host.hpp>
 #include <switchboard/hub/session.hpp>
 #include <switchboard/patterns/heartbeat.hpp>

@@ -4,9 +4,10 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <vector>
+
 #include <switchboard/hub/session.hpp>
 #include <switchboard/hub/slot_table.hpp>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

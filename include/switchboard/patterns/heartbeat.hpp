@@ -4,9 +4,10 @@
 #include <concepts>
 #include <cstdint>
 #include <string>
+#include <type_traits>
+
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/protocol/close_code.hpp>
-#include <type_traits>
 
 namespace switchboard::inline v1 {
 

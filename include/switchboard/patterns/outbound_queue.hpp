@@ -3,11 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <unordered_set>
+#include <utility>
+
 #include <switchboard/patterns/ring_buffer.hpp>
 #include <switchboard/protocol/encoded_message.hpp>
 #include <switchboard/protocol/sequence.hpp>
-#include <unordered_set>
-#include <utility>
 
 namespace switchboard::inline v1 {
 

@@ -7,11 +7,12 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <switchboard/patterns/detail/index_table.hpp>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <switchboard/patterns/detail/index_table.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {

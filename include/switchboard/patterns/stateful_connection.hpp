@@ -5,12 +5,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <switchboard/patterns/ring_buffer.hpp>
-#include <switchboard/protocol/encoded_message.hpp>
-#include <switchboard/protocol/sequence.hpp>
 #include <unordered_set>
 #include <utility>
 #include <vector>
+
+#include <switchboard/patterns/ring_buffer.hpp>
+#include <switchboard/protocol/encoded_message.hpp>
+#include <switchboard/protocol/sequence.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {

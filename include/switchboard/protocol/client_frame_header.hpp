@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+
 #include <switchboard/protocol/masking.hpp>
 #include <switchboard/protocol/opcode.hpp>
 

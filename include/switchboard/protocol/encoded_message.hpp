@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
@@ -11,9 +10,12 @@
 #include <new>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+
 #include <switchboard/protocol/frame_encoder.hpp>
 #include <switchboard/protocol/sequence.hpp>
-#include <utility>
 
 namespace switchboard::inline v1 {
 

@@ -8,13 +8,14 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
+
 #include <switchboard/protocol/client_frame_header.hpp>
 #include <switchboard/protocol/close_code.hpp>
 #include <switchboard/protocol/masking.hpp>
 #include <switchboard/protocol/message_buffer.hpp>
 #include <switchboard/protocol/opcode.hpp>
 #include <switchboard/protocol/utf8.hpp>
-#include <utility>
 
 namespace switchboard::inline v1 {
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+
 #include <switchboard/protocol/close_code.hpp>
 #include <switchboard/protocol/opcode.hpp>
 #include <switchboard/protocol/utf8.hpp>

@@ -7,13 +7,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
 #include <switchboard/protocol/http_response.hpp>
 #include <switchboard/protocol/http_text.hpp>
 #include <switchboard/protocol/origin.hpp>
 #include <switchboard/protocol/request_parser.hpp>
 #include <switchboard/protocol/sequence.hpp>
 #include <switchboard/protocol/upgrade_request.hpp>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
 #include <switchboard/protocol/http_text.hpp>
 #include <switchboard/protocol/json_string.hpp>
 #include <switchboard/protocol/utf8.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+
 #include <switchboard/protocol/http_text.hpp>
 
 namespace switchboard::inline v1 {

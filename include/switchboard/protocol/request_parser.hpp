@@ -16,6 +16,7 @@
 #include <boost/beast/core/detail/sha1.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+
 #include <switchboard/protocol/address.hpp>
 #include <switchboard/protocol/http_response.hpp>
 #include <switchboard/protocol/origin.hpp>

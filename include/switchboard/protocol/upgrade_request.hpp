@@ -7,10 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <switchboard/protocol/address.hpp>
-#include <switchboard/protocol/http_text.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/protocol/address.hpp>
+#include <switchboard/protocol/http_text.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
 #include <switchboard/server/alarm.hpp>
 #include <switchboard/server/listener.hpp>
 #include <switchboard/server/readiness.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
-#include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
-#include <switchboard/patterns/time.hpp>
 #include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/steady_timer.hpp>
+
+#include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {
 

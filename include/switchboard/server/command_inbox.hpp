@@ -6,10 +6,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <switchboard/hub/command.hpp>
-#include <switchboard/hub/errc.hpp>
 #include <utility>
 #include <vector>
+
+#include <switchboard/hub/command.hpp>
+#include <switchboard/hub/errc.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -6,9 +6,10 @@
 #include <cstdint>
 #include <cstring>
 #include <mutex>
+#include <unordered_map>
+
 #include <switchboard/hub/host.hpp>
 #include <switchboard/protocol/address.hpp>
-#include <unordered_map>
 
 namespace switchboard::inline v1 {
 

@@ -5,12 +5,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <switchboard/protocol/http_response.hpp>
-#include <switchboard/protocol/upgrade_request.hpp>
-#include <switchboard/server/static_files.hpp>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <switchboard/protocol/http_response.hpp>
+#include <switchboard/protocol/upgrade_request.hpp>
+#include <switchboard/server/static_files.hpp>
 
 namespace switchboard::inline v1 {
 

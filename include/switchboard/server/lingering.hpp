@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <utility>
+#include <vector>
+
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

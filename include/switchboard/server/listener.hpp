@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <switchboard/server/socket.hpp>
 #include <vector>
+
+#include <switchboard/server/socket.hpp>
 
 namespace switchboard::inline v1 {
 namespace net {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+
 #include <switchboard/hub/metrics.hpp>
 
 namespace switchboard::inline v1 {

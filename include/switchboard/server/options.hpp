@@ -2,11 +2,12 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <vector>
+
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/hub/options.hpp>
 #include <switchboard/server/static_files.hpp>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

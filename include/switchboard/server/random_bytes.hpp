@@ -3,12 +3,11 @@
 #if defined(__linux__) || defined(__APPLE__)
 #include <sys/random.h>
 #endif
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <random>
 #include <span>
+#include <unistd.h>
 
 namespace switchboard::inline v1 {
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {

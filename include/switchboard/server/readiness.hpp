@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <array>
-#include <asio/any_io_executor.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/post.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +9,10 @@
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/posix/stream_descriptor.hpp>
+#include <asio/post.hpp>
 #if defined(__linux__)
 #include <sys/epoll.h>
 

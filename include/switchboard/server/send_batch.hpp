@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -9,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <sys/uio.h>
 
 namespace switchboard::inline v1 {
 

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <algorithm>
-#include <asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <asio/io_context.hpp>
+
 #include <switchboard/broker/in_memory_broker.hpp>  // the Broker of an App that names none
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/server/options.hpp>
 #include <switchboard/server/server_handle.hpp>
 #include <switchboard/server/shard_group.hpp>
-#include <thread>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -3,14 +3,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
-#include <switchboard/hub/command.hpp>
-#include <switchboard/hub/errc.hpp>
 #include <system_error>
 #include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include <switchboard/hub/command.hpp>
+#include <switchboard/hub/errc.hpp>
 
 namespace switchboard::inline v1 {
 

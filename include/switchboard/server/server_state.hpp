@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <memory>
+#include <utility>
+
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/options.hpp>
 #include <switchboard/server/connection_counts.hpp>
 #include <switchboard/server/http_endpoints.hpp>
-#include <utility>
 
 namespace switchboard::inline v1 {
 

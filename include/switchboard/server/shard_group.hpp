@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
 #include <atomic>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
-#include <switchboard/server/shard_loop.hpp>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+
+#include <switchboard/server/shard_loop.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+
 #include <switchboard/hub/host.hpp>
 #include <switchboard/server/acceptor.hpp>
 #include <switchboard/server/alarm.hpp>
@@ -22,8 +26,6 @@
 #include <switchboard/server/send_batch.hpp>
 #include <switchboard/server/server_state.hpp>
 #include <switchboard/server/socket_table.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // ShardLoop: what happens to its sockets, from accept to the last write.
 #pragma once
-#include <switchboard/server/shard_loop.hpp>
 #include <utility>
+
+#include <switchboard/server/shard_loop.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -18,9 +18,10 @@
 #include <cstring>
 #include <span>
 #include <string>
-#include <switchboard/protocol/address.hpp>
 #include <system_error>
 #include <utility>
+
+#include <switchboard/protocol/address.hpp>
 
 namespace switchboard::inline v1 {
 namespace net {

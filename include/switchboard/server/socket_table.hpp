@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstdint>
+#include <system_error>
+#include <utility>
+#include <vector>
+
 #include <switchboard/hub/host.hpp>
 #include <switchboard/protocol/address.hpp>
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
-#include <system_error>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 
@@ -66,7 +67,8 @@ class SocketTable {
   /// Of all sockets that the hub wants input of.
   void report_wanted_input() {
     for (std::uint32_t i = 0; i < sockets_.size(); ++i)
-      if (SocketState& socket = sockets_[i]; socket.descriptor >= 0 && socket.wants_input && !socket.has_ended)
+      if (SocketState& socket = sockets_[i];
+          socket.descriptor >= 0 && socket.wants_input && !socket.has_ended)
         report_input(TransportId{i}, socket, true);
   }
   void report_output_room(TransportId id, SocketState& socket, bool wanted) {

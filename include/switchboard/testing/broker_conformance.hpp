@@ -5,10 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
 #include <switchboard/testing/detail/broker_call_checks.hpp>
 #include <switchboard/testing/detail/broker_message_checks.hpp>
 #include <switchboard/testing/detail/broker_presence_checks.hpp>
-#include <vector>
 
 namespace switchboard::inline v1 {
 namespace testing {

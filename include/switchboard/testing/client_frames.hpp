@@ -6,11 +6,12 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+
 #include <switchboard/protocol/close_code.hpp>
 #include <switchboard/protocol/frame_encoder.hpp>
 #include <switchboard/protocol/masking.hpp>
 #include <switchboard/protocol/opcode.hpp>
-#include <utility>
 
 namespace switchboard::inline v1 {
 namespace testing {

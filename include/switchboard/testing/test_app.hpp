@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/io_context.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -9,13 +8,16 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
+
+#include <asio/io_context.hpp>
+
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/server/server_handle.hpp>
 #include <switchboard/testing/test_host.hpp>
 #include <switchboard/testing/virtual_clock.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 namespace testing {

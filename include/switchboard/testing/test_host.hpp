@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/co_spawn.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -15,10 +12,15 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <switchboard/hub/hub.hpp>
-#include <switchboard/testing/virtual_clock.hpp>
 #include <utility>
 #include <vector>
+
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+
+#include <switchboard/hub/hub.hpp>
+#include <switchboard/testing/virtual_clock.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {

@@ -5,9 +5,10 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <switchboard/server/server.hpp>
 #include <thread>
 #include <utility>
+
+#include <switchboard/server/server.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {

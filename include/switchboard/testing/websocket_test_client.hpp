@@ -4,18 +4,20 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
 #include <switchboard/hub/json_text.hpp>
 #include <switchboard/protocol/http_text.hpp>
 #include <switchboard/testing/client_frames.hpp>
 #include <switchboard/testing/test_app.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 namespace testing {

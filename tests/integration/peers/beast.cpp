@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 // Boost.Beast's websocket::stream against echo and chat: the scenarios of scenarios.txt.
-#include <unistd.h>
-
 #include <algorithm>
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
-#include <iostream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 namespace {
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+
 #include <switchboard/server/server_handle.hpp>
 
 /// A server with one client in the channel "news". Of the library rooms.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A program that does its own I/O with Boost.Asio, beside a server on standalone Asio.
+#include <iostream>
+
 #include <boost/asio.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
-#include <iostream>
+
 #include <switchboard/testing/test_server.hpp>
 
 namespace sb = switchboard;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
-#include <asio/post.hpp>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -10,12 +8,16 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <switchboard/broker/presence_table.hpp>
-#include <switchboard/broker/spsc_ring.hpp>
-#include <switchboard/hub/broker_port.hpp>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
+
+#include <switchboard/broker/presence_table.hpp>
+#include <switchboard/broker/spsc_ring.hpp>
+#include <switchboard/hub/broker_port.hpp>
 
 namespace switchboard::inline v1 {
 namespace in_memory {

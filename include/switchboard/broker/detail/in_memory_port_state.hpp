@@ -9,12 +9,13 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
 #include <switchboard/broker/broker.hpp>
 #include <switchboard/broker/detail/callback_queue.hpp>
 #include <switchboard/broker/detail/in_memory_link.hpp>
 #include <switchboard/broker/detail/interest_table.hpp>
-#include <utility>
-#include <vector>
 
 namespace switchboard::inline v1 {
 namespace in_memory {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+
 #include <switchboard/broker/detail/in_memory_link.hpp>
 
 namespace switchboard::inline v1 {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/awaitable.hpp>
 #include <concepts>
 #include <cstddef>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <switchboard/hub/app_traits.hpp>
 #include <utility>
 #include <variant>
+
+#include <asio/awaitable.hpp>
+#include <nlohmann/json_fwd.hpp>
+
+#include <switchboard/hub/app_traits.hpp>
 
 // Whether each member of an App can be called as the hub calls it: on an App that is not const, with
 // Connection and BinaryHandlers as lvalues, User and the request as const lvalues, and all else as rvalues.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <version>
+
 #include <asio/awaitable.hpp>
 
 namespace switchboard::inline v1::detail {

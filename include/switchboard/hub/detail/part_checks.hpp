@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/any_io_executor.hpp>
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+
 #include <switchboard/hub/broker_port.hpp>
 #include <switchboard/patterns/heartbeat.hpp>
-#include <utility>
 
 // The types an App names for its parts, call by call: a violated concept would only say that it is violated.
 namespace switchboard::inline v1::detail {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <map>
+
 #include <switchboard/testing/detail/broker_world.hpp>
 
 namespace switchboard::inline v1 {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+
 #include <switchboard/testing/detail/broker_world.hpp>
 
 namespace switchboard::inline v1 {

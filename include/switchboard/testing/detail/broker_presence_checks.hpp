@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <algorithm>
+
 #include <switchboard/testing/detail/broker_world.hpp>
 
 namespace switchboard::inline v1 {

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <asio/executor_work_guard.hpp>
-#include <asio/io_context.hpp>
-#include <asio/post.hpp>
 #include <chrono>
 #include <concepts>
 #include <functional>
@@ -12,11 +9,16 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <switchboard/broker/broker.hpp>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/post.hpp>
+
+#include <switchboard/broker/broker.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {
