@@ -83,7 +83,10 @@ class TestApp {
     bool did_something = true;
     while (did_something) {
       did_something = false;
-      for (const auto& host : hosts_) did_something |= wake_if_due(*host) | host->run_once();
+      for (const auto& host : hosts_) {
+        did_something |= wake_if_due(*host);
+        did_something |= host->run_once();
+      }
       context_.restart();
       did_something |= context_.poll() > 0;
     }
