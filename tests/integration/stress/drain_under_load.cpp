@@ -129,8 +129,10 @@ void check_drained(const Subscribers& group, const Publisher& publisher) {
 
 TEST_CASE(
     "SIGTERM under load: all slow readers get what was queued for them, then 1001, and the exit code is 0") {
-  const std::string target = GENERATE("/ws?token=bob", "/ws?token=bob&last_seq=0");
-  ServerProcess chat(example("chat"), {"--max-queue-bytes", "8388608", "--heartbeat-timeout-ms", "600000"});
+  const auto [target, threads] =
+      GENERATE(table<std::string, std::string>({{"/ws?token=bob", "1"}, {"/ws?token=bob&last_seq=0", "2"}}));
+  ServerProcess chat(example("chat"), {"--threads", threads, "--max-queue-bytes", "8388608",
+                                       "--heartbeat-timeout-ms", "600000"});
   Loop loop;
   // The kernel holds the first two or three megabytes for a reader: what the many wait for is there, what the
   // few wait for is in the server's own queues too.
@@ -177,6 +179,30 @@ TEST_CASE(
   WARN("accepted " << to_many.accepted() << " for the many and " << to_few.accepted()
                    << " for the few, of which " << read_before << " were read before the end began; it took "
                    << took.count() << " ms");
+}
+
+TEST_CASE("SIGTERM: what a shard has accepted reaches the clients of the other before their 1001") {
+  for (int round = 0; round < 10; ++round) {  // it is a matter of microseconds, so more than once
+    ServerProcess chat(example("chat"), {"--threads", "2"});
+    Loop loop;
+    Subscribers all = subscribe(loop, chat.port(), 16, "/ws?token=bob", "room", 64 * 1024);
+    Publisher publisher(loop, chat.port(), "room", 10);
+    const auto run = [&](auto condition) {
+      return loop.run_until([&] {
+        publisher.publish_up_to(1'000'000);
+        for (auto& one : all) one->take_turn();
+        return condition();
+      });
+    };
+    REQUIRE(run([&] { return publisher.accepted() > 200 + 20 * round; }));
+    chat.terminate();
+    CHECK(run([&] {
+      return chat.has_ended() && publisher.client().has_ended() &&
+             std::all_of(all.begin(), all.end(), [](auto& one) { return one->client().has_ended(); });
+    }));
+    CHECK(chat.wait_for_exit(0ms) == 0);
+    check_drained(all, publisher);
+  }
 }
 
 TEST_CASE("SIGTERM: clients that read nothing at all keep the process no longer than the bound") {

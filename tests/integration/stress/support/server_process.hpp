@@ -31,6 +31,16 @@ inline std::string example(const std::string& name) {
   return std::string(folder != nullptr ? folder : STRESS_EXAMPLES) + "/" + name;
 }
 
+/// A build with sanitizers keeps memory that was freed, is slow, and looks at memory through descriptors of
+/// its own: bounds on any of these say nothing there.
+#if defined(__has_feature)
+inline constexpr bool is_sanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool is_sanitized = true;
+#else
+inline constexpr bool is_sanitized = false;
+#endif
+
 /// An example program on a free port; killed at the end if it still runs.
 class ServerProcess {
  public:
