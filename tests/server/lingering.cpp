@@ -3,6 +3,7 @@
 
 #include <switchboard/server/lingering.hpp>
 
+#include "server/socket_pair.hpp"
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;
@@ -11,17 +12,7 @@ namespace net = sb::net;
 
 namespace {
 
-struct Pair {
-  Pair() {
-    int both[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, both) == 0);
-    net::make_non_blocking(both[0]);
-    net::make_non_blocking(both[1]);
-    ours = net::FileDescriptor{both[0]};
-    peer = net::FileDescriptor{both[1]};
-  }
-  net::FileDescriptor ours, peer;
-};
+using Pair = SocketPair;
 
 // Remembers what it is told to watch, so that readiness can be played by hand.
 struct Watched {

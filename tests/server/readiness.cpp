@@ -6,6 +6,7 @@
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
 
+#include "server/socket_pair.hpp"
 #include "support/catch.hpp"
 
 using namespace std::chrono_literals;
@@ -14,17 +15,8 @@ using net::ReadyEvent;
 
 namespace {
 
-struct Pair {
-  Pair() {
-    int both[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, both) == 0);
-    net::make_non_blocking(both[0]);
-    net::make_non_blocking(both[1]);
-    ours = net::FileDescriptor{both[0]};
-    peer = net::FileDescriptor{both[1]};
-  }
+struct Pair : SocketPair {
   void send() { REQUIRE(::send(peer.get(), "x", 1, 0) == 1); }
-  net::FileDescriptor ours, peer;
 };
 
 template <class Type>

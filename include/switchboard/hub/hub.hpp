@@ -199,8 +199,12 @@ class Hub final : public Shard<App>, private BrokerSink {
 
   // hub_output
   void announce(Transport& transport);
-  bool is_queue_next(const Transport& transport, const ClientType* client, std::size_t queued,
-                     std::size_t logged) const;
+  StatefulConnection<>* log_of(const Transport& transport);
+  const StatefulConnection<>* log_of(const Transport& transport) const {
+    return const_cast<Hub*>(this)->log_of(transport);
+  }
+  static bool is_queue_next(const Transport& transport, const StatefulConnection<>* log, std::size_t queued,
+                            std::size_t logged);
   template <class Visit>
   void visit_output(const Transport& transport, Visit&& visit) const;
   void push_frame(Transport& transport, Message frame);
@@ -210,7 +214,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::size_t queued_bytes(const Transport& transport) const;
   bool has_several_queued(const Transport& transport) const;
   void enforce_queue_bound(ConnectionId id);
-  std::size_t drop_for_slow(ConnectionId id, Transport& transport);
+  std::size_t drop_for_slow(Transport& transport);
   void keep_output(Transport& transport, bool all);
   void begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush, Phase phase);
   void close_client(ConnectionId id, CloseCode code, std::string_view reason, bool flush, PresenceMode mode,
@@ -224,6 +228,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_text(ConnectionId id, std::string_view text);
   void handle_binary(ConnectionId id, std::string_view frame);
   void handle_raw(ConnectionId id, bool is_text, std::string_view payload);
+  void answer(const Pending& pending, JsonObjectText& body);
   void fail(const Pending& pending, ErrorCode code, std::string_view text);
   bool has_channel(const Pending& pending, const JsonRequest& request);
   void handle_subscribe(Pending pending, const JsonRequest& request);
@@ -250,6 +255,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void link_channel(const std::string& channel, std::function<void(std::error_code)> then);
   void unlink_channel_if_unused(std::string_view channel);
   void deliver_to_channel(std::string_view channel, const Message& message);
+  void publish_data(std::string_view channel, std::string_view data, Done done);
   template <class MakeEnvelope>
   void send_to_peers(std::string_view channel, MakeEnvelope make, Done done);
   bool has_peers() const;

@@ -160,17 +160,22 @@ void Hub<App, Host>::tell_gap(std::string_view channel) {
     if (const auto names = subscribers_.channels_of(id); !names.empty()) deliver(id, gap(names));
 }
 
+/// To every subscriber, here at once; `done` says what became of it elsewhere. `data` is JSON text.
+template <class App, class Host>
+void Hub<App, Host>::publish_data(std::string_view channel, std::string_view data, Done done) {
+  const std::string object =
+      JsonObjectText().string("type", "message").string("channel", channel).raw("data", data).take();
+  metrics_.publishes.add();
+  deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
+  send_to_peers(
+      channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; }, std::move(done));
+}
+
 template <class App, class Host>
 std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::string_view json_text) {
   if (check_channel(channel)) return errc::invalid_channel;
   if (!is_utf8(json_text) || !is_sendable_json(json_text)) return errc::invalid_json;
-  const std::string object =
-      JsonObjectText().string("type", "message").string("channel", channel).raw("data", json_text).take();
-  metrics_.publishes.add();
-  deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
-  send_to_peers(
-      channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; },
-      [](std::error_code) {});
+  publish_data(channel, json_text, [](std::error_code) {});
   return {};
 }
 

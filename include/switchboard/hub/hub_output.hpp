@@ -15,6 +15,12 @@ struct Outgoing {
   Sequence sequence;     // above 0: behind a SequencedPrefix
   std::uint32_t missed;  // above 0: a gap instead of a message
 
+  /// Of an item of the socket's queue, or an entry of the client's log.
+  template <class Waiting>
+  static Outgoing of(const Waiting& waiting) {
+    return {&waiting.message, waiting.sequence, waiting.missed};
+  }
+
   EncodedMessage::Ptr encoded() const { return missed > 0 ? make_gap_message(missed) : *message; }
 
   std::size_t wire_size() const {
@@ -46,32 +52,34 @@ void Hub<App, Host>::announce(Transport& transport) {
   host_.output_ready(TransportId{transport.owner});
 }
 
+/// The log of the socket's client; null for a plain client, and once the two are parted.
+template <class App, class Host>
+StatefulConnection<>* Hub<App, Host>::log_of(const Transport& transport) {
+  if (transport.client == none || !clients_[transport.client].session) return nullptr;
+  return &clients_[transport.client].session->log;
+}
+
 /// Two queues feed a stateful client's socket: its log, and the answers, each of which waits for the log to
 /// be written up to where it was when the answer came.
 template <class App, class Host>
-bool Hub<App, Host>::is_queue_next(const Transport& transport, const ClientType* client, std::size_t queued,
-                                   std::size_t logged) const {
+bool Hub<App, Host>::is_queue_next(const Transport& transport, const StatefulConnection<>* log,
+                                   std::size_t queued, std::size_t logged) {
   if (queued >= transport.queue.size()) return false;
-  if (client == nullptr || !client->session) return true;
-  const auto& log = client->session->log;
-  return logged >= log.unwritten_count() || log.unwritten(logged).sequence > transport.queue[queued].after;
+  if (log == nullptr || logged >= log->unwritten_count()) return true;
+  return log->unwritten(logged).sequence > transport.queue[queued].after;
 }
 
 /// Calls `visit(Outgoing)` for all that waits, in order, until it returns false.
 template <class App, class Host>
 template <class Visit>
 void Hub<App, Host>::visit_output(const Transport& transport, Visit&& visit) const {
-  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const std::size_t log_count =
-      client != nullptr && client->session ? client->session->log.unwritten_count() : 0;
+  const StatefulConnection<>* const log = log_of(transport);
+  const std::size_t log_count = log != nullptr ? log->unwritten_count() : 0;
   for (std::size_t queued = 0, logged = 0; queued < transport.queue.size() || logged < log_count;) {
-    if (is_queue_next(transport, client, queued, logged)) {
-      const OutboundQueue::Item& item = transport.queue[queued++];
-      if (!visit(detail::Outgoing{&item.message, item.sequence, item.missed})) return;
-    } else {
-      const auto& entry = client->session->log.unwritten(logged++);
-      if (!visit(detail::Outgoing{&entry.message, entry.sequence, entry.missed})) return;
-    }
+    const bool goes_on = is_queue_next(transport, log, queued, logged)
+                             ? visit(detail::Outgoing::of(transport.queue[queued++]))
+                             : visit(detail::Outgoing::of(log->unwritten(logged++)));
+    if (!goes_on) return;
   }
 }
 
@@ -88,21 +96,16 @@ template <class App, class Host>
 bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
   const TransportUse use = use_of(static_cast<std::uint32_t>(id));
   Transport& transport = transports_[use.slot];
-  ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
+  StatefulConnection<>* const log = log_of(transport);
   bytes += std::exchange(transport.written_of_first, 0);
   bool more = true;
   while (true) {
-    const bool from_queue = is_queue_next(transport, client, 0, 0);
-    more = from_queue || (client != nullptr && client->session && client->session->log.unwritten_count() > 0);
+    const bool from_queue = is_queue_next(transport, log, 0, 0);
+    more = from_queue || (log != nullptr && log->unwritten_count() > 0);
     if (!more) break;
-    const auto next = [&]() -> detail::Outgoing {
-      if (from_queue)
-        return {&transport.queue.front().message, transport.queue.front().sequence,
-                transport.queue.front().missed};
-      const auto& entry = client->session->log.unwritten(0);
-      return {&entry.message, entry.sequence, entry.missed};
-    }();
-    const std::size_t size = next.wire_size();
+    const std::size_t size =
+        (from_queue ? detail::Outgoing::of(transport.queue.front()) : detail::Outgoing::of(log->unwritten(0)))
+            .wire_size();
     if (bytes < size) {
       transport.written_of_first = bytes;
       break;
@@ -111,7 +114,7 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
     if (from_queue)
       transport.queue.pop_front();
     else
-      client->session->log.written(1);
+      log->written(1);
   }
   transport.is_blocked = more;
   if (!more) {
@@ -131,10 +134,8 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
 /// Appends a frame that carries no number and is never replayed.
 template <class App, class Host>
 void Hub<App, Host>::push_frame(Transport& transport, Message frame) {
-  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const Sequence after =
-      client != nullptr && client->session ? client->session->log.newest_sequence() : Sequence{};
-  transport.queue.push(std::move(frame), after);
+  const StatefulConnection<>* const log = log_of(transport);
+  transport.queue.push(std::move(frame), log != nullptr ? log->newest_sequence() : Sequence{});
   announce(transport);
 }
 
@@ -177,9 +178,8 @@ bool Hub<App, Host>::deliver(ConnectionId id, const Message& message) {
 
 template <class App, class Host>
 std::size_t Hub<App, Host>::queued_bytes(const Transport& transport) const {
-  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  const bool has_log = client != nullptr && client->session;
-  return transport.queue.bytes() + (has_log ? client->session->log.unwritten_bytes() : 0);
+  const StatefulConnection<>* const log = log_of(transport);
+  return transport.queue.bytes() + (log != nullptr ? log->unwritten_bytes() : 0);
 }
 
 /// Whether more than one frame waits, not counting gaps and what a welcome has promised.
@@ -188,11 +188,10 @@ bool Hub<App, Host>::has_several_queued(const Transport& transport) const {
   std::size_t count = 0;
   for (std::size_t i = 0; i < transport.queue.size() && count < 2; ++i)
     if (transport.queue[i].missed == 0) ++count;
-  const ClientType* client = transport.client != none ? &clients_[transport.client] : nullptr;
-  if (client == nullptr || !client->session) return count > 1;
-  const auto& log = client->session->log;
-  for (std::size_t i = log.replay_count(); i < log.unwritten_count() && count < 2; ++i)
-    if (log.unwritten(i).missed == 0) ++count;
+  const StatefulConnection<>* const log = log_of(transport);
+  if (log == nullptr) return count > 1;
+  for (std::size_t i = log->replay_count(); i < log->unwritten_count() && count < 2; ++i)
+    if (log->unwritten(i).missed == 0) ++count;
   return count > 1;
 }
 
@@ -212,7 +211,7 @@ void Hub<App, Host>::enforce_queue_bound(ConnectionId id) {
     transport = &transports_[client->transport];
     if (!is_over(*transport)) return;
   }
-  metrics_.messages_dropped.add(drop_for_slow(id, *transport));
+  metrics_.messages_dropped.add(drop_for_slow(*transport));
   if (!is_over(*transport)) return;
   metrics_.slow_closed.add();
   close_client(id, CloseCode::try_again_later, "too slow", false, PresenceMode::cut, Fate::park);
@@ -220,25 +219,23 @@ void Hub<App, Host>::enforce_queue_bound(ConnectionId id) {
 
 /// Makes room by the slow consumer policy; returns how many messages went.
 template <class App, class Host>
-std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport) {
-  ClientType& client = *find(id);
+std::size_t Hub<App, Host>::drop_for_slow(Transport& transport) {
+  StatefulConnection<>* const log = log_of(transport);
   const bool is_partly_written = transport.written_of_first > 0;
-  const bool is_queue_first = is_queue_next(transport, &client, 0, 0);
+  const bool is_queue_first = is_queue_next(transport, log, 0, 0);
   const std::size_t queue_pinned = is_partly_written && is_queue_first ? 1 : 0;
   std::size_t log_pinned = is_partly_written && !is_queue_first ? 1 : 0;
-  if (client.session)
-    log_pinned = std::max(log_pinned, client.session->log.replay_count());  // promised by the welcome
+  if (log != nullptr) log_pinned = std::max(log_pinned, log->replay_count());  // promised by the welcome
   std::size_t dropped = 0;
   if (options_.queue.slow_consumer == SlowConsumer::drop_oldest) {
     while (queued_bytes(transport) > options_.queue.max_bytes && has_several_queued(transport)) {
-      if (client.session ? !client.session->log.drop_oldest_unwritten(log_pinned)
-                         : !transport.queue.drop_oldest(queue_pinned))
+      if (!(log != nullptr ? log->drop_oldest_unwritten(log_pinned)
+                           : transport.queue.drop_oldest(queue_pinned)))
         break;
       ++dropped;
     }
   } else if (options_.queue.slow_consumer == SlowConsumer::conflate) {
-    dropped = client.session ? client.session->log.conflate_unwritten(log_pinned)
-                             : transport.queue.conflate(queue_pinned);
+    dropped = log != nullptr ? log->conflate_unwritten(log_pinned) : transport.queue.conflate(queue_pinned);
   }
   return dropped;
 }
@@ -249,7 +246,7 @@ std::size_t Hub<App, Host>::drop_for_slow(ConnectionId id, Transport& transport)
 template <class App, class Host>
 void Hub<App, Host>::keep_output(Transport& transport, bool all) {
   OutboundQueue kept;
-  const bool is_stateful = transport.client != none && clients_[transport.client].session != nullptr;
+  const bool is_stateful = log_of(transport) != nullptr;
   bool must_stay = transport.written_of_first > 0;
   visit_output(transport, [&](const detail::Outgoing& outgoing) {
     EncodedMessage::Ptr frame = outgoing.encoded();

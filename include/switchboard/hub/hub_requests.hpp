@@ -11,6 +11,13 @@ void Hub<App, Host>::fail(const Pending& pending, ErrorCode code, std::string_vi
   push_error(pending.client, code, text, pending.id);
 }
 
+/// Answers with the request's "id", if it has one.
+template <class App, class Host>
+void Hub<App, Host>::answer(const Pending& pending, JsonObjectText& body) {
+  if (!pending.id.empty()) body.raw("id", pending.id);
+  push_answer(pending.client, body.take());
+}
+
 template <class App, class Host>
 void Hub<App, Host>::handle_text(ConnectionId id, std::string_view text) {
   const JsonRequest request = read_json_request(text);
@@ -168,11 +175,10 @@ void Hub<App, Host>::complete_subscribe(const Pending& pending, const std::strin
 
 template <class App, class Host>
 void Hub<App, Host>::answer_subscribed(const Pending& pending, const std::string& channel, bool is_local) {
-  JsonObjectText answer;
-  answer.string("status", "subscribed").string("channel", channel);
-  if (is_local) answer.boolean("local", true);
-  if (!pending.id.empty()) answer.raw("id", pending.id);
-  push_answer(pending.client, answer.take());
+  JsonObjectText body;
+  body.string("status", "subscribed").string("channel", channel);
+  if (is_local) body.boolean("local", true);
+  answer(pending, body);
 }
 
 template <class App, class Host>
@@ -180,10 +186,7 @@ void Hub<App, Host>::handle_unsubscribe(Pending pending, const JsonRequest& requ
   if (!has_channel(pending, request)) return;
   const std::string& channel = request.channel.string;
   leave_channel(pending.client, channel);
-  JsonObjectText answer;
-  answer.string("status", "unsubscribed").string("channel", channel);
-  if (!pending.id.empty()) answer.raw("id", pending.id);
-  push_answer(pending.client, answer.take());
+  answer(pending, JsonObjectText().string("status", "unsubscribed").string("channel", channel));
 }
 
 template <class App, class Host>
@@ -214,21 +217,15 @@ void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& c
     client->session->publish_ids->insert(pending.id);
   }
   ++client->publishes_pending;
-  metrics_.publishes.add();
-  const std::string object =
-      JsonObjectText().string("type", "message").string("channel", channel).raw("data", data).take();
-  deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
-  send_to_peers(
-      channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; },
-      [this, pending, channel](std::error_code error) {
-        ClientType* publisher = find(pending.client);
-        if (publisher == nullptr) return;
-        const bool was_full = publisher->publishes_pending-- == max_publishes_pending;
-        if (error && publisher->session && !pending.id.empty())
-          publisher->session->publish_ids->erase(pending.id);
-        if (error || !pending.id.empty()) conclude_publish(pending, channel, error);
-        if (was_full && publisher->is_attached()) update_input(use_of(publisher->transport));
-      });
+  publish_data(channel, data, [this, pending, channel](std::error_code error) {
+    ClientType* publisher = find(pending.client);
+    if (publisher == nullptr) return;
+    const bool was_full = publisher->publishes_pending-- == max_publishes_pending;
+    if (error && publisher->session && !pending.id.empty())
+      publisher->session->publish_ids->erase(pending.id);
+    if (error || !pending.id.empty()) conclude_publish(pending, channel, error);
+    if (was_full && publisher->is_attached()) update_input(use_of(publisher->transport));
+  });
 }
 
 template <class App, class Host>
@@ -237,9 +234,7 @@ void Hub<App, Host>::conclude_publish(const Pending& pending, const std::string&
   if (error)
     return fail(pending, ErrorCode::publish_unavailable,
                 "the message has not reached everyone: " + error.message());
-  push_answer(
-      pending.client,
-      JsonObjectText().string("status", "published").string("channel", channel).raw("id", pending.id).take());
+  answer(pending, JsonObjectText().string("status", "published").string("channel", channel));
 }
 
 template <class App, class Host>
@@ -264,11 +259,9 @@ void Hub<App, Host>::handle_presence(Pending pending, const JsonRequest& request
               if (!entry.info.empty()) user.raw("info", entry.info);
               users += (users.empty() ? "[" : ",") + user.take();
             }
-            JsonObjectText answer;
-            answer.string("status", "presence").string("channel", channel).number("count", entries.size());
-            answer.raw("users", users.empty() ? "[]" : users + "]");
-            if (!pending.id.empty()) answer.raw("id", pending.id);
-            push_answer(pending.client, answer.take());
+            JsonObjectText body;
+            body.string("status", "presence").string("channel", channel).number("count", entries.size());
+            answer(pending, body.raw("users", users.empty() ? "[]" : users + "]"));
           }
           release(pending.client);
         });
