@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The server to compare with: what a programmer writes on Boost.Beast after reading its chat examples. One
-// thread, a session object per connection, a queue of shared strings, one async_write a message. Not tuned,
-// on purpose.
+// The server to compare with: what a programmer writes on Boost.Beast after its chat example (chat-multi). A
+// session object per connection on a strand of its own; who is to get a message is noted under a lock, and
+// each send posts to its session's strand, where it joins a queue of shared strings with one async_write a
+// message. Not tuned, on purpose.
 #include <deque>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
 #include <nlohmann/json.hpp>
@@ -31,13 +36,18 @@ class Session;
 /// Who is subscribed to what.
 class Rooms {
  public:
-  void join(const std::string& channel, Session& session) { members_[channel].insert(&session); }
+  void join(const std::string& channel, Session& session) {
+    const std::lock_guard lock(mutex_);
+    members_[channel].insert(&session);
+  }
   void leave(Session& session) {
+    const std::lock_guard lock(mutex_);
     for (auto& [channel, sessions] : members_) sessions.erase(&session);
   }
   void broadcast(const std::string& channel, std::string message);
 
  private:
+  std::mutex mutex_;
   std::unordered_map<std::string, std::unordered_set<Session*>> members_;
 };
 
@@ -56,8 +66,10 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
   void send(std::shared_ptr<const std::string> message) {
-    queue_.push_back(std::move(message));
-    if (queue_.size() == 1) write();
+    asio::post(stream_.get_executor(), [self = shared_from_this(), message = std::move(message)]() mutable {
+      self->queue_.push_back(std::move(message));
+      if (self->queue_.size() == 1) self->write();
+    });
   }
 
  private:
@@ -104,20 +116,28 @@ class Session : public std::enable_shared_from_this<Session> {
 };
 
 void Rooms::broadcast(const std::string& channel, std::string message) {
-  const auto room = members_.find(channel);
-  if (room == members_.end()) return;
   const auto shared = std::make_shared<const std::string>(std::move(message));
-  for (Session* session : room->second) session->send(shared);
+  std::vector<std::weak_ptr<Session>> sessions;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto room = members_.find(channel);
+    if (room == members_.end()) return;
+    sessions.reserve(room->second.size());
+    for (Session* session : room->second) sessions.push_back(session->weak_from_this());
+  }
+  for (const auto& weak : sessions)
+    if (const auto session = weak.lock()) session->send(shared);
 }
 
 void accept(tcp::acceptor& acceptor, Mode mode, Rooms& rooms) {
-  acceptor.async_accept([&acceptor, mode, &rooms](beast::error_code error, tcp::socket socket) {
-    if (!error) {
-      socket.set_option(tcp::no_delay(true), error);
-      std::make_shared<Session>(std::move(socket), mode, rooms)->run();
-    }
-    if (acceptor.is_open()) accept(acceptor, mode, rooms);
-  });
+  acceptor.async_accept(asio::make_strand(acceptor.get_executor()),
+                        [&acceptor, mode, &rooms](beast::error_code error, tcp::socket socket) {
+                          if (!error) {
+                            socket.set_option(tcp::no_delay(true), error);
+                            std::make_shared<Session>(std::move(socket), mode, rooms)->run();
+                          }
+                          if (acceptor.is_open()) accept(acceptor, mode, rooms);
+                        });
 }
 
 }  // namespace
