@@ -186,7 +186,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_event(TransportUse use, Transport& transport, const Decoded& event);
   void handle_message(TransportUse use, bool is_text, std::string_view payload);
   void handle_now(TransportUse use, bool is_text, std::string_view payload);
-  void handle_peer_close(TransportUse use, CloseCode code, std::string_view reason);
+  void handle_end(TransportUse use, HeldInput::End end);
+  void act_on_end(TransportUse use, HeldInput::End end);
+  bool must_wait(const Transport& transport) const;
   void finish_close(TransportUse use, Transport& transport);
   bool handle_json_heartbeat(Transport& transport, std::string_view text);
   void answer_heartbeat(ConnectionId id, const JsonRequest& request);
@@ -194,6 +196,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void limit_binary(Transport& transport, std::uint32_t type);
   void hold_message(Transport& transport, bool is_text, std::string_view payload);
   void run_held(TransportUse use);
+  static std::unique_ptr<HeldInput> take_held_messages(Transport& transport);
   void update_input(TransportUse use);
   bool must_pause(const Transport& transport) const;
 

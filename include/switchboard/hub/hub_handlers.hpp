@@ -128,6 +128,8 @@ void Hub<App, Host>::fire(Timer& timer) {
 template <class App, class Host>
 void Hub<App, Host>::beat(std::uint32_t slot) {
   Transport& transport = transports_[slot];
+  if (transport.held && transport.held->end)
+    return act_on_end(use_of(slot), HeldInput::End(*transport.held->end));
   const auto action = heartbeat::poll(options_.heartbeat, transport.heartbeat, host_.now());
   if (action == HeartbeatAction::close) {
     metrics_.heartbeat_timeouts.add();
@@ -147,6 +149,7 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
 
 template <class App, class Host>
 void Hub<App, Host>::schedule_beat(Transport& transport) {
+  if (transport.held && transport.held->end) return;  // its time is limited already
   const TimePoint next = heartbeat::next_deadline(options_.heartbeat, transport.heartbeat);
   if (next == TimePoint::max()) return wheel_.cancel(transport);
   wheel_.schedule(transport, next);

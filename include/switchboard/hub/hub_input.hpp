@@ -33,16 +33,15 @@ void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
 
 template <class App, class Host>
 void Hub<App, Host>::receive_eof(TransportId id) {
-  Transport& transport = transports_[static_cast<std::uint32_t>(id)];
-  const std::uint32_t client = transport.client;
-  if (client != none)
-    lose_socket(id_of(client), PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
+  const TransportUse use = use_of(static_cast<std::uint32_t>(id));
+  Transport& transport = transports_[use.slot];
+  if (transport.phase == Phase::open) return handle_end(use, {});
   // An HTTP answer, or our Close frame, is still read by a peer that has only ended its own side.
   const bool has_last_words = transport.phase == Phase::closing || transport.phase == Phase::finishing;
   if (has_last_words && !transport.queue.empty())
     transport.phase = Phase::finishing;
   else
-    release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
+    release_socket(use.slot, SocketClose::graceful);
 }
 
 template <class App, class Host>
@@ -92,13 +91,11 @@ void Hub<App, Host>::handle_event(TransportUse use, Transport& transport, const 
                           "no binary messages of this type are taken");
       return push_error(id_of(transport.client), ErrorCode::binary_too_large, "too large for its type");
     case Decoded::Kind::close:
-      return handle_peer_close(use, event.code, event.reason);
     case Decoded::Kind::error: {
-      if (!is_open) return finish_close(use, transport);
-      const ConnectionId client = id_of(transport.client);
-      begin_close(transport, event.code, event.reason, true, Phase::finishing);
-      return lose_socket(client, PresenceMode::cut, Fate::park,
-                         {event.code, std::string(event.reason), false});
+      if (!is_open) return finish_close(use, transport);  // of the peer's answer to ours nothing more matters
+      const bool is_close = event.kind == Decoded::Kind::close;
+      return handle_end(use, {is_close ? HeldInput::End::Kind::close_frame : HeldInput::End::Kind::breach,
+                              event.code, std::string(event.reason)});
     }
   }
 }
@@ -113,9 +110,7 @@ void Hub<App, Host>::handle_message(TransportUse use, bool is_text, std::string_
     if (is_text && handle_json_heartbeat(transport, payload)) return;
   }
   if (!admit_by_rate(use, is_text, payload)) return;
-  const bool must_wait =
-      clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
-  if (must_wait)
+  if (must_wait(transport))
     hold_message(transport, is_text, payload);
   else
     handle_now(use, is_text, payload);
@@ -134,15 +129,42 @@ void Hub<App, Host>::handle_now(TransportUse use, bool is_text, std::string_view
   }
 }
 
-/// The client's Close frame: answered with the same code behind what is queued (RFC 6455 §5.5.1).
+/// Whether something that came earlier is still to be handled, or under way.
 template <class App, class Host>
-void Hub<App, Host>::handle_peer_close(TransportUse use, CloseCode code, std::string_view reason) {
+bool Hub<App, Host>::must_wait(const Transport& transport) const {
+  return clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
+}
+
+/// The last thing that an open connection says. It waits its turn, but not for ever: a handler may well run
+/// until its connection ends.
+template <class App, class Host>
+void Hub<App, Host>::handle_end(TransportUse use, HeldInput::End end) {
   Transport& transport = *find(use);
-  if (transport.phase == Phase::closing) return finish_close(use, transport);  // the answer to ours
+  const bool has_raw = transport.held && !transport.held->raw.empty();
+  if (!must_wait(transport) && !has_raw) return act_on_end(use, std::move(end));
+  if (!transport.held) transport.held = std::make_unique<HeldInput>();
+  if (transport.held->end) return;  // a Close frame, and now the end of the stream
+  transport.held->end = std::move(end);
+  wheel_.schedule(transport, host_.now() + close_timeout);
+  schedule_wake_up();
+}
+
+/// A Close frame is answered with the same code behind what is queued (RFC 6455 §5.5.1).
+template <class App, class Host>
+void Hub<App, Host>::act_on_end(TransportUse use, HeldInput::End end) {
+  Transport& transport = *find(use);
   const ConnectionId client = id_of(transport.client);
-  const CloseReason why{code, std::string(reason), true};
-  begin_close(transport, code, {}, true, Phase::finishing);
-  lose_socket(client, PresenceMode::gone, Fate::park, why);
+  switch (end.kind) {
+    case HeldInput::End::Kind::close_frame:
+      begin_close(transport, end.code, {}, true, Phase::finishing);
+      return lose_socket(client, PresenceMode::gone, Fate::park, {end.code, std::move(end.reason), true});
+    case HeldInput::End::Kind::breach:
+      begin_close(transport, end.code, end.reason, true, Phase::finishing);
+      return lose_socket(client, PresenceMode::cut, Fate::park, {end.code, std::move(end.reason), false});
+    case HeldInput::End::Kind::cut:
+      lose_socket(client, PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
+      return release_socket(use.slot, SocketClose::graceful);
+  }
 }
 
 /// Our Close frame is queued and the peer's is here, or will never be: what is queued is the last.
@@ -218,6 +240,16 @@ void Hub<App, Host>::hold_message(Transport& transport, bool is_text, std::strin
   transport.held->messages.push_back({is_text, std::string(payload)});
 }
 
+/// For the socket that takes over: what is whole is handled, whichever socket it came from.
+template <class App, class Host>
+std::unique_ptr<HeldInput> Hub<App, Host>::take_held_messages(Transport& transport) {
+  if (!transport.held || transport.held->messages.empty()) return nullptr;
+  auto taken = std::make_unique<HeldInput>();
+  std::swap(taken->messages, transport.held->messages);
+  std::swap(taken->message_bytes, transport.held->message_bytes);
+  return taken;
+}
+
 /// The client is no longer busy: what was held is handled, in order.
 template <class App, class Host>
 void Hub<App, Host>::run_held(TransportUse use) {
@@ -268,8 +300,11 @@ void Hub<App, Host>::update_input(TransportUse use) {
     std::string raw = std::exchange(transport->held->raw, {});
     return decode(use, raw);
   }
-  if (transport->held && transport->held->messages.empty() && transport->held->raw.empty())
+  if (!transport->held || !transport->held->messages.empty() || !transport->held->raw.empty()) return;
+  if (!transport->held->end)
     transport->held.reset();
+  else if (!must_wait(*transport))
+    act_on_end(use, HeldInput::End(*transport->held->end));
 }
 
 }  // namespace switchboard::inline v1

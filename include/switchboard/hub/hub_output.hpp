@@ -265,11 +265,13 @@ template <class App, class Host>
 void Hub<App, Host>::begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush,
                                  Phase phase) {
   keep_output(transport, flush);
+  transport.phase = phase;
   if (transport.held) {  // what is not decoded yet may hold the peer's Close frame
     transport.held->messages.clear();
     transport.held->message_bytes = 0;
+    if (transport.held->end) transport.phase = Phase::finishing;  // there will be no answer to ours
+    transport.held->end.reset();
   }
-  transport.phase = phase;
   transport.queue.push(EncodedMessage::frame(Opcode::close, close_payload(code, reason)));
   if (std::exchange(transport.is_paused, false)) host_.want_input(TransportId{transport.owner}, true);
   start_close_timer(transport);
