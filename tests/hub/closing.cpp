@@ -142,16 +142,9 @@ TEST_CASE("what came whole before the end of the stream is done, be it still und
   // The first fills the queue so that what follows in the same read waits.
   ann.send_json({{"action", "publish"}, {"channel", "c"}, {"data", std::string(100, 'y')}});
   for (int i = 0; i < 3; ++i) ann.send_json({{"action", "publish"}, {"channel", "news"}, {"data", i}});
-  ann.cut();
   REQUIRE(bob.is_idle());
-  SECTION("once there is room again") {
-    ann.resume_reading();
-    for (int i = 0; i < 3; ++i) REQUIRE(bob.receive_json()["data"] == i);
-  }
-  SECTION("but for 5 seconds at most") {
-    hall.app.advance(5s);
-    REQUIRE(bob.is_idle());
-  }
+  ann.cut();
+  for (int i = 0; i < 3; ++i) REQUIRE(bob.receive_json()["data"] == i);
   REQUIRE(ann.is_closed());
   REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
 }

@@ -238,7 +238,8 @@ TEST_CASE("what came before a Close frame or a cut is carried out, if that takes
   bench.app.log.clear();
   ws.send_text(R"({"sleep":3,"say":"1"})");
   const std::uint64_t asked_for = GENERATE(0u, 1u);
-  for (std::uint64_t i = 0; i < asked_for; ++i) ws.send_text(R"({"action":"publish","channel":"c","data":1})");
+  for (std::uint64_t i = 0; i < asked_for; ++i)
+    ws.send_text(R"({"action":"publish","channel":"c","data":1})");
   const bool is_clean = GENERATE(false, true);
   if (is_clean)
     ws.close();

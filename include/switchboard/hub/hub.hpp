@@ -88,8 +88,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   /// Bytes came. They are modified in place and not kept. Any Host function may be called back, close_socket
   /// included.
   void receive(TransportId id, std::span<char> bytes);
-  /// The peer has closed its side, or the connection is broken.
-  void receive_eof(TransportId id);
+  /// The peer has closed its side; with `is_broken` it takes nothing any more either. Any Host function may
+  /// be called back, close_socket included, unless the Host calls this from inside `flush`.
+  void receive_eof(TransportId id, bool is_broken = false);
   /// Hands what waits for the socket, in order, to `out.add(view)` (valid until the next call of this hub) or
   /// `out.copy(view)` (valid during the call), until one returns false.
   template <class Output>
@@ -187,6 +188,11 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_message(TransportUse use, bool is_text, std::string_view payload);
   void handle_now(TransportUse use, bool is_text, std::string_view payload);
   void handle_end(TransportUse use, HeldInput::End end);
+  void flush(std::uint32_t slot);
+  void continue_later(TransportUse use);
+  static bool is_broken(const Transport& transport) {
+    return transport.held && transport.held->end && transport.held->end->is_broken;
+  }
   void act_on_end(TransportUse use, HeldInput::End end);
   bool must_wait(const Transport& transport) const;
   void finish_close(TransportUse use, Transport& transport);
@@ -359,6 +365,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::uint64_t origin_ = 0;
   bool is_draining_ = false;
   bool is_shut_down_ = false;
+  bool is_flushing_ = false;  // a flush asked for by us is under way: what it brings is handled later
   HubMetrics metrics_;
   TimerWheel wheel_;
   std::optional<TimePoint> wake_at_;
@@ -375,6 +382,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::unordered_map<SessionId, std::uint32_t> sessions_;
   std::list<ConnectionId> parked_;  // the longest parked first
   std::list<DelayedCall> calls_;
+  std::vector<TransportUse> continued_later_;
   BinaryHandlers<App> binary_handlers_;
   std::unique_ptr<App> app_;
   std::optional<BrokerPortType> port_;  // none once shut down; detaches before all that its callbacks touch

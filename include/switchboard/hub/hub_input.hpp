@@ -32,10 +32,10 @@ void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
 }
 
 template <class App, class Host>
-void Hub<App, Host>::receive_eof(TransportId id) {
+void Hub<App, Host>::receive_eof(TransportId id, bool is_broken) {
   const TransportUse use = use_of(static_cast<std::uint32_t>(id));
   Transport& transport = transports_[use.slot];
-  if (transport.phase == Phase::open) return handle_end(use, {});
+  if (transport.phase == Phase::open) return handle_end(use, {.is_broken = is_broken});
   // An HTTP answer, or our Close frame, is still read by a peer that has only ended its own side.
   const bool has_last_words = transport.phase == Phase::closing || transport.phase == Phase::finishing;
   if (has_last_words && !transport.queue.empty())
@@ -141,12 +141,21 @@ template <class App, class Host>
 void Hub<App, Host>::handle_end(TransportUse use, HeldInput::End end) {
   Transport& transport = *find(use);
   const bool has_raw = transport.held && !transport.held->raw.empty();
-  if (!must_wait(transport) && !has_raw) return act_on_end(use, std::move(end));
+  // Found out by a flush: a handler up the stack may be reading a message that lies in the decoder.
+  if (is_flushing_)
+    continue_later(use);
+  else if (!must_wait(transport) && !has_raw)
+    return act_on_end(use, std::move(end));
+  transport.is_blocked |= end.is_broken;
   if (!transport.held) transport.held = std::make_unique<HeldInput>();
-  if (transport.held->end) return;  // a Close frame, and now the end of the stream
-  transport.held->end = std::move(end);
-  wheel_.schedule(transport, host_.now() + close_timeout);
-  schedule_wake_up();
+  if (transport.held->end) {  // a Close frame, and now the end of the stream
+    transport.held->end->is_broken |= end.is_broken;
+  } else {
+    transport.held->end = std::move(end);
+    wheel_.schedule(transport, host_.now() + close_timeout);
+    schedule_wake_up();
+  }
+  if (!is_flushing_) run_held(use);  // there need be no room any more for what a broken connection waits for
 }
 
 /// A Close frame is answered with the same code behind what is queued (RFC 6455 §5.5.1).
@@ -238,6 +247,17 @@ void Hub<App, Host>::hold_message(Transport& transport, bool is_text, std::strin
   if (!transport.held) transport.held = std::make_unique<HeldInput>();
   transport.held->message_bytes += HeldInput::cost(payload);
   transport.held->messages.push_back({is_text, std::string(payload)});
+}
+
+/// What a flush has found out or made possible is acted on from the top of the stack: an App publishes inside
+/// its handlers, and each publish may flush many.
+template <class App, class Host>
+void Hub<App, Host>::continue_later(TransportUse use) {
+  continued_later_.push_back(use);
+  if (continued_later_.size() > 1) return;
+  call_after(Duration{}, [this] {
+    for (const TransportUse each : std::exchange(continued_later_, {})) run_held(each);
+  });
 }
 
 /// For the socket that takes over: what is whole is handled, whichever socket it came from.

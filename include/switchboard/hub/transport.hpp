@@ -33,7 +33,8 @@ struct HeldInput {
     enum class Kind : std::uint8_t { close_frame, breach, cut };
     Kind kind = Kind::cut;
     CloseCode code = CloseCode::abnormal;
-    std::string reason;
+    std::string reason{};
+    bool is_broken = false;  ///< nor does the peer take anything any more
   };
   /// What a held message counts for: empty ones take memory too.
   static std::size_t cost(std::string_view payload) { return std::max(payload.size(), sizeof(Message)); }

@@ -53,7 +53,7 @@ void ShardLoop<App, HubTemplate, ReadinessType>::on_broken(TransportId id) {
   SocketState& socket = *sockets_.find(id);
   sockets_.unwatch(id, socket);
   socket.has_ended = socket.is_broken = true;
-  hub_.receive_eof(id);
+  hub_.receive_eof(id, true);
   // What the hub may still have for it goes nowhere, at once.
   if (SocketState* left = sockets_.find(id)) mark_output(id, *left);
 }
