@@ -167,6 +167,23 @@ TEST_CASE(
   CHECK(ws.is_idle());
 }
 
+TEST_CASE("what is held behind a handler waits for room in the client's queue too") {
+  SlowBench bench({.queue = {.max_bytes = 1000}});
+  auto ws = bench.connect("ann");
+  bench.app.log.clear();
+  ws.send_text(R"({"sleep":10,"id":-1})");
+  for (int i = 0; i < 200; ++i) ws.send_json({{"id", i}});
+  bench.test.run();
+  ws.stop_reading();
+  bench.test.advance(20s);
+  CHECK(bench.app.log.size() > 2);
+  CHECK(bench.app.log.size() < 60);
+  CHECK_FALSE(ws.is_being_read());
+  ws.resume_reading();
+  for (int i = -1; i < 200; ++i) REQUIRE(ws.receive_json()["id"] == i);
+  CHECK(ws.is_being_read());
+}
+
 TEST_CASE("one message may be held whatever its size, and what came with it is not lost") {
   SlowBench bench;
   auto ws = bench.connect("ann");

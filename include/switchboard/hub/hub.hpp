@@ -205,6 +205,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   static std::unique_ptr<HeldInput> take_held_messages(Transport& transport);
   void update_input(TransportUse use);
   bool must_pause(const Transport& transport) const;
+  bool is_output_full(const Transport& transport) const;
+  bool is_backed_up(const Transport& transport) const;
 
   // hub_output
   void announce(Transport& transport);

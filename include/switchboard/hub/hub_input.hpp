@@ -270,14 +270,14 @@ std::unique_ptr<HeldInput> Hub<App, Host>::take_held_messages(Transport& transpo
   return taken;
 }
 
-/// The client is no longer busy: what was held is handled, in order.
+/// The client is no longer busy, or has taken output: what was held is handled, in order, as far as it goes.
 template <class App, class Host>
 void Hub<App, Host>::run_held(TransportUse use) {
   Transport* transport = find(use);
   if (transport == nullptr || transport->is_handling) return;
   transport->is_handling = true;
   while (transport != nullptr && transport->phase == Phase::open && clients_[transport->client].busy == 0 &&
-         transport->held && !transport->held->messages.empty()) {
+         transport->held && !transport->held->messages.empty() && !is_backed_up(*transport)) {
     HeldInput::Message message = std::move(transport->held->messages.front());
     transport->held->messages.pop_front();
     transport->held->message_bytes -= HeldInput::cost(message.payload);
@@ -293,9 +293,20 @@ template <class App, class Host>
 bool Hub<App, Host>::must_pause(const Transport& transport) const {
   if (transport.phase != Phase::open) return false;
   if (transport.held && transport.held->message_bytes >= max_held_bytes) return true;
-  if (clients_[transport.client].publishes_pending >= max_publishes_pending) return true;
-  if (transport.queue.size() >= max_queued_frames) return true;
-  return queued_bytes(transport) > options_.queue.max_bytes / 2;
+  return is_backed_up(transport);
+}
+
+/// Whether the client has requested more than can be passed on: to the broker, or back to itself.
+template <class App, class Host>
+bool Hub<App, Host>::is_backed_up(const Transport& transport) const {
+  return clients_[transport.client].publishes_pending >= max_publishes_pending || is_output_full(transport);
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::is_output_full(const Transport& transport) const {
+  if (is_broken(transport)) return false;  // nobody waits for it
+  return transport.queue.size() >= max_queued_frames ||
+         queued_bytes(transport) > options_.queue.max_bytes / 2;
 }
 
 /// Tells the host to stop or go on reading, as the connection's state now demands, and decodes what was left

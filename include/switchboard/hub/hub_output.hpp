@@ -129,7 +129,7 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
     if (is_flushing_) {
       continue_later(use);
     } else {
-      update_input(use);
+      run_held(use);
       if (find(use) == nullptr) return false;
     }
   }
