@@ -133,8 +133,10 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
   const auto action = heartbeat::poll(options_.heartbeat, transport.heartbeat, host_.now());
   if (action == HeartbeatAction::close) {
     metrics_.heartbeat_timeouts.add();
-    return close_client(id_of(transport.client), heartbeat::close_code, "nothing was heard for too long",
-                        false, PresenceMode::cut, Fate::park);
+    const char* const why =
+        transport.is_paused ? "nothing was taken for too long" : "nothing was heard for too long";
+    return close_client(id_of(transport.client), heartbeat::close_code, why, false, PresenceMode::cut,
+                        Fate::park);
   }
   if (action == HeartbeatAction::beat) {
     using Policy = HeartbeatOf<App>;

@@ -321,11 +321,16 @@ void Hub<App, Host>::update_input(TransportUse use) {
   if (pause != transport->is_paused) {
     transport->is_paused = pause;
     host_.want_input(TransportId{use.slot}, !pause);
-    if (pause)
-      heartbeat::pause_silence(transport->heartbeat);
-    else
+    heartbeat::pause_silence(transport->heartbeat);
+  }
+  // Not read for our own reasons it owes no sign of life. Not read because it does not read, it does.
+  if (!pause || is_output_full(*transport)) {
+    if (heartbeat::is_silence_paused(transport->heartbeat)) {
       heartbeat::on_inbound(transport->heartbeat, host_.now());
-    if (!pause) schedule_beat(*transport);  // the silence timer runs again
+      schedule_beat(*transport);
+    }
+  } else {
+    heartbeat::pause_silence(transport->heartbeat);
   }
   if (!pause && has_raw) {
     std::string raw = std::exchange(transport->held->raw, {});

@@ -98,6 +98,9 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
   const TransportUse use = use_of(static_cast<std::uint32_t>(id));
   Transport& transport = transports_[use.slot];
   StatefulConnection<>* const log = log_of(transport);
+  // While it is not read, what it takes is its sign of life.
+  if (transport.is_paused && bytes > 0 && !heartbeat::is_silence_paused(transport.heartbeat))
+    heartbeat::on_inbound(transport.heartbeat, host_.now());
   bytes += std::exchange(transport.written_of_first, 0);
   bool more = true;
   while (true) {
