@@ -98,6 +98,15 @@ TEST_CASE("without a heartbeat nothing is sent, and silence closes nothing") {
   REQUIRE_FALSE(ws.is_closed());
 }
 
+TEST_CASE("a heartbeat that never beats or ends anything says so with 0") {
+  Beats<sb::JsonHeartbeat> beats({.interval = sb::Duration::max(), .timeout = sb::Duration::max()});
+  auto ws = beats.connect();
+  REQUIRE(ws.welcome()["heartbeat"] == json{{"interval_ms", 0}, {"timeout_ms", 0}});
+  beats.app.advance(24h);
+  REQUIRE(ws.is_idle());
+  REQUIRE_FALSE(ws.is_closed());
+}
+
 TEST_CASE("a client that is silent is closed with 4002 at the timeout, not before, and may come back") {
   Hall<> hall({.heartbeat = {.interval = 30s, .timeout = 60s}});
   auto ws = hall.connect("ann", {.answer_pings = false});

@@ -260,6 +260,7 @@ template <class App, class Host>
 void Hub<App, Host>::welcome(std::uint32_t client, bool recovered, std::uint64_t replayed,
                              std::optional<std::uint64_t> missed) {
   const auto milliseconds = [](Duration duration) {
+    if (duration == Duration::max()) duration = {};  // never, which is 0 on the wire
     return static_cast<unsigned long long>(
         std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   };
