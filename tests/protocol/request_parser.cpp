@@ -137,6 +137,17 @@ TEST_CASE("headers over the limit are 431, in any pieces and as soon as they are
   }
 }
 
+TEST_CASE("up to 100 headers are taken, more are 431, however small") {
+  const auto with = [](int count) {
+    std::string bytes = "GET /ws HTTP/1.1\r\nHost: h\r\n";
+    for (int i = 1; i < count; ++i) bytes += (i % 2 == 0 ? "a" + std::to_string(i) : "same") + ":\r\n";
+    return bytes + "\r\n";
+  };
+  CHECK(refused_with(with(100)) == 0);
+  CHECK(refused_with(with(101)) == 431);
+  CHECK(refused_with(with(1500)) == 431);
+}
+
 TEST_CASE("a body within the limit is read over and forgotten") {
   sb::RequestParser parser(1000);
   const std::string head = "POST /ws HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n";

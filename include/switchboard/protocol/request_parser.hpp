@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,6 +28,7 @@ namespace switchboard::inline v1 {
 /// Reads one HTTP request, in any pieces, with Beast's parser. No I/O. For the time of a handshake.
 class RequestParser {
  public:
+  static constexpr int max_headers = 100;
   enum class Status : std::uint8_t { need_more, complete, refused };
   struct Result {
     Status status = Status::need_more;
@@ -114,6 +116,9 @@ class RequestParser {
 
   void finish() {
     const auto& message = parser_->get();
+    // Joining those of one name, and looking one up, takes time for each.
+    if (std::distance(message.begin(), message.end()) > max_headers)
+      return refuse(refusals::headers_too_large());
     head_ = {.method = message.method_string(), .target = message.target(), .version = message.version()};
     for (const auto& field : message) head_.fields.emplace_back(field.name_string(), field.value());
     // RFC 9112 §3.2: exactly one, which HTTP/1.0 may do without.
