@@ -70,6 +70,7 @@ struct HookedApp {
   void binary(switchboard::BinaryHandlers<HookedApp>& handlers) {
     const auto to_hook = [this](std::uint32_t type) {
       return [this, type](Handle connection, std::span<const std::byte> payload) {
+        if (payload_hook) payload_hook(connection, payload);
         if (binary_hook)
           binary_hook(connection, type, {reinterpret_cast<const char*>(payload.data()), payload.size()});
       };
@@ -88,6 +89,7 @@ struct HookedApp {
   std::function<void(Handle, switchboard::CloseReason)> close_hook;
   std::function<void(Handle, std::string)> subscribe_hook, unsubscribe_hook;
   std::function<void(Handle, std::uint32_t, std::string)> binary_hook;
+  std::function<void(Handle, std::span<const std::byte>)> payload_hook;
 };
 
 /// What every test begins with: an App, and clients of it.

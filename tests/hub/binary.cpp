@@ -204,3 +204,31 @@ TEST_CASE("a channel's name is checked when the App publishes binary") {
   CHECK(bench.test.shard().publish_binary("$user:ann", 1, {}) == switchboard::errc::invalid_channel);
   CHECK(bench.test.shard().publish_binary("", 1, {}) == switchboard::errc::invalid_channel);
 }
+
+TEST_CASE(
+    "a handler keeps its payload and its connection when what it publishes finds the connection broken") {
+  Bench<> bench({.queue = {.max_bytes = 1000}});
+  const auto options = GENERATE(false, true) ? plain : ConnectOptions{};
+  auto bob = bench.subscriber("bob", "room"), ws = bench.subscriber("ann", "room", options);
+  const std::string image(600, 'x');
+  bool was_open = false;
+  std::string payload_after;
+  bench.app.payload_hook = [&](auto connection, std::span<const std::byte> payload) {
+    for (int i = 0; i < 2; ++i) connection.shard().publish_binary("room", 9, payload);  // the second flushes
+    was_open = connection.is_open();
+    payload_after.assign(reinterpret_cast<const char*>(payload.data()), payload.size());
+  };
+  // In two reads, so that the message lies in the decoder.
+  const std::string frame = encode({.opcode = Opcode::binary, .payload = typed(3, image)});
+  ws.send_bytes(frame.substr(0, 100));
+  bench.test.run();
+  ws.cut_unnoticed();
+  ws.send_bytes(frame.substr(100));
+  bench.test.run();
+  CHECK(was_open);
+  CHECK(payload_after == image);
+  for (int i = 0; i < 2; ++i) CHECK(bob.receive_binary().payload == image);
+  CHECK(ws.is_closed());
+  CHECK(bench.test.metrics().connections.value() == 1);
+  CHECK(bench.test.metrics().sessions_parked.value() == (options.last_seq ? 1 : 0));
+}

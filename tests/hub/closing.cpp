@@ -112,6 +112,43 @@ TEST_CASE("the client's Close frame is echoed behind what was asked before, and 
   REQUIRE(silent.receive_close().code == CloseCode::no_status);
 }
 
+TEST_CASE(
+    "what comes in one read with a Close frame, or a breach, is done before it, a broker's delay or not") {
+  Hall<> hall({.shards = 2});
+  auto bob = hall.connect("bob", plain);
+  subscribe(bob, "news");
+  auto ann = hall.connect("ann", {.last_seq = GENERATE(std::optional<std::uint64_t>(), 0)});
+  ann.send_json({{"action", "subscribe"}, {"channel", "other"}});
+  for (int i = 0; i < 3; ++i) ann.send_json({{"action", "publish"}, {"channel", "news"}, {"data", i}});
+  const bool is_clean = GENERATE(false, true);
+  ann.send_bytes(is_clean ? sb::testing::encode_close(CloseCode::normal) : std::string(8, '\xff'));
+  ann.send_json({{"action", "publish"}, {"channel", "news"}, {"data", "never"}});
+  for (int i = 0; i < 3; ++i) REQUIRE(bob.receive_json()["data"] == i);
+  REQUIRE(bob.is_idle());
+  REQUIRE(ann.receive_json()["status"] == "subscribed");
+  REQUIRE(ann.receive_close().code == (is_clean ? CloseCode::normal : CloseCode::protocol_error));
+  REQUIRE(ann.is_closed());
+}
+
+TEST_CASE("what came whole before the end of the stream is done, be it still undecoded") {
+  Hall<> hall({.queue = {.max_bytes = 1000}});
+  auto bob = hall.connect("bob", plain);
+  subscribe(bob, "news");
+  auto ann = hall.connect("ann", plain);
+  subscribe(ann, "c");
+  ann.stop_reading();
+  hall.app.shard().publish("c", std::string(430, 'x'));
+  hall.app.run();
+  // The first fills the queue so that what follows in the same read waits.
+  ann.send_json({{"action", "publish"}, {"channel", "c"}, {"data", std::string(100, 'y')}});
+  for (int i = 0; i < 3; ++i) ann.send_json({{"action", "publish"}, {"channel", "news"}, {"data", i}});
+  REQUIRE(bob.is_idle());
+  ann.cut();
+  for (int i = 0; i < 3; ++i) REQUIRE(bob.receive_json()["data"] == i);
+  REQUIRE(ann.is_closed());
+  REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
+}
+
 TEST_CASE("after our Close frame the peer's is awaited, for 5 seconds") {
   Hall<> hall;
   Bare ws(hall);

@@ -117,14 +117,19 @@ TEST_CASE("requests of one connection are handled one after the other, in order,
   for (int id = 1; id <= 3; ++id) CHECK(ann.receive_json()["id"] == id);
 }
 
-TEST_CASE("while a handler is suspended pings of either kind are answered, and a Close frame closes") {
+TEST_CASE(
+    "while a handler is suspended pings of either kind are answered; a Close frame waits, for 5 seconds") {
   SlowBench bench;
   auto ws = bench.connect("ann");
   ws.send_text(R"({"sleep":10,"say":"too late"})");
   ws.send_frame({.opcode = Opcode::ping, .payload = "x"});
   CHECK(ws.receive_pong() == "x");
   CHECK(ask(ws, R"({"type":"ping"})") == R"({"type":"pong"})");
+  ws.send_text(R"({"say":"never handled"})");
   ws.send_bytes(switchboard::testing::encode_close(CloseCode::normal));
+  bench.test.advance(5s - 1ns);
+  CHECK(ws.is_idle());
+  bench.test.advance(1ns);
   CHECK(ws.receive_close().code == CloseCode::normal);
   bench.test.run();
   CHECK(ws.is_closed());
@@ -160,6 +165,23 @@ TEST_CASE(
   CHECK(ws.receive_json() == Json{{"said", ""}});
   for (int i = 0; i < 200; ++i) REQUIRE(ws.receive_json()["id"] == i);
   CHECK(ws.is_idle());
+}
+
+TEST_CASE("what is held behind a handler waits for room in the client's queue too") {
+  SlowBench bench({.queue = {.max_bytes = 1000}});
+  auto ws = bench.connect("ann");
+  bench.app.log.clear();
+  ws.send_text(R"({"sleep":10,"id":-1})");
+  for (int i = 0; i < 200; ++i) ws.send_json({{"id", i}});
+  bench.test.run();
+  ws.stop_reading();
+  bench.test.advance(20s);
+  CHECK(bench.app.log.size() > 2);
+  CHECK(bench.app.log.size() < 60);
+  CHECK_FALSE(ws.is_being_read());
+  ws.resume_reading();
+  for (int i = -1; i < 200; ++i) REQUIRE(ws.receive_json()["id"] == i);
+  CHECK(ws.is_being_read());
 }
 
 TEST_CASE("one message may be held whatever its size, and what came with it is not lost") {
@@ -227,16 +249,47 @@ TEST_CASE("awaitable permissions own the user and the channel, and their no, or 
   CHECK(bench.app.log == Log{"unsubscribe c"});
 }
 
-TEST_CASE("a client that goes while it is asked about is not subscribed, and its message not published") {
+TEST_CASE("what came before a Close frame or a cut is carried out, if that takes no more than 5 seconds") {
+  SlowBench bench;
+  auto ws = bench.connect("ann", GENERATE(false, true) ? plain : ConnectOptions{});
+  bench.app.log.clear();
+  ws.send_text(R"({"sleep":3,"say":"1"})");
+  const std::uint64_t asked_for = GENERATE(0u, 1u);
+  for (std::uint64_t i = 0; i < asked_for; ++i)
+    ws.send_text(R"({"action":"publish","channel":"c","data":1})");
+  const bool is_clean = GENERATE(false, true);
+  if (is_clean)
+    ws.close();
+  else
+    ws.cut();
+  bench.test.advance(1min);
+  CHECK(bench.test.metrics().publishes.value() == asked_for);
+  CHECK(bench.test.metrics().connections.value() == 1);
+  CHECK(ws.is_closed());
+}
+
+TEST_CASE(
+    "a client that goes for good while it is asked about is not subscribed, and its message not published") {
   SlowBench bench;
   auto ws = bench.connect("ann"), other = bench.connect("bob");
   ws.send_text(R"({"action":"subscribe","channel":"c"})");
   other.send_text(R"({"action":"publish","channel":"c","data":1})");
-  ws.cut();
-  other.cut();
+  bench.test.run();
+  bench.test.shard().disconnect_user("ann");
+  bench.test.shard().disconnect_user("bob");
   bench.test.advance(1min);
   CHECK(bench.test.metrics().subscriptions.value() == 0);
   CHECK(bench.test.metrics().publishes.value() == 0);
+  CHECK(bench.test.metrics().connections.value() == 1);
+}
+
+TEST_CASE("a handler that runs until its connection ends does not keep it open") {
+  SlowBench bench;
+  auto ws = bench.connect("ann");
+  ws.send_text(R"({"sleep":600})");
+  ws.cut();
+  bench.test.advance(5s);
+  CHECK(ws.is_closed());
   CHECK(bench.test.metrics().connections.value() == 1);
 }
 
@@ -298,7 +351,7 @@ TEST_CASE("a session's handler goes on while its client is away, and new request
   SlowBench bench;
   auto ws = bench.connect("ann", {});
   ws.send_text(R"({"sleep":10,"say":"old"})");
-  ws.send_text(R"({"say":"lost"})");  // held, and gone with its socket
+  ws.send_text(R"({"say":"held"})");
   ws.cut();
   auto back = bench.connect("ann", {.session = ws.session(), .last_seq = 0});
   CHECK(back.welcome()["recovered"] == true);
@@ -306,8 +359,21 @@ TEST_CASE("a session's handler goes on while its client is away, and new request
   CHECK(back.is_idle());
   bench.test.advance(10s);
   CHECK(back.receive_json()["said"] == "old");  // an answer goes to whoever is there now
+  CHECK(back.receive_json()["said"] == "held");
   CHECK(back.receive_json()["said"] == "new");
   CHECK(back.is_idle());
+}
+
+TEST_CASE("the Close frame of a client that is closed meanwhile is not waited for again") {
+  SlowBench bench;
+  auto ws = bench.connect("ann");
+  ws.send_text(R"({"sleep":600})");
+  ws.send_bytes(switchboard::testing::encode_close(CloseCode::normal));
+  bench.test.run();
+  bench.test.shard().disconnect_user("ann");
+  bench.test.run();
+  CHECK(ws.receive_close().code == CloseCode::disconnected);
+  CHECK(ws.is_closed());
 }
 
 TEST_CASE("an app may go while handlers are suspended: they are let go while it is still there") {

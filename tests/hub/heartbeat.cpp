@@ -98,6 +98,15 @@ TEST_CASE("without a heartbeat nothing is sent, and silence closes nothing") {
   REQUIRE_FALSE(ws.is_closed());
 }
 
+TEST_CASE("a heartbeat that never beats or ends anything says so with 0") {
+  Beats<sb::JsonHeartbeat> beats({.interval = sb::Duration::max(), .timeout = sb::Duration::max()});
+  auto ws = beats.connect();
+  REQUIRE(ws.welcome()["heartbeat"] == json{{"interval_ms", 0}, {"timeout_ms", 0}});
+  beats.app.advance(24h);
+  REQUIRE(ws.is_idle());
+  REQUIRE_FALSE(ws.is_closed());
+}
+
 TEST_CASE("a client that is silent is closed with 4002 at the timeout, not before, and may come back") {
   Hall<> hall({.heartbeat = {.interval = 30s, .timeout = 60s}});
   auto ws = hall.connect("ann", {.answer_pings = false});
@@ -172,26 +181,35 @@ TEST_CASE("connections that came together do not beat together") {
   REQUIRE(sum == 100);
 }
 
-TEST_CASE("while the server does not read, silence does not count") {
+TEST_CASE("a client that is not read because it does not read lives as long as it takes something") {
   Hall<> hall({.queue = {.max_bytes = 10'000}});
   auto ws = hall.connect("ann", {.answer_pings = false});
   subscribe(ws, "news");
-  ws.stop_reading();
+  ws.stop_reading_after(0);
   hall.app.shard().publish("news", std::string(6'000, 'x'));  // over half the bound: its input is not read
   ws.send_json({{"a", 1}});
-  hall.app.advance(10min);
-  REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
-  SECTION("not even when some of it was taken meanwhile") {
-    ws.stop_reading_after(500);
-    hall.app.advance(10min);
+  hall.app.advance(30s);
+  REQUIRE_FALSE(ws.is_being_read());
+  const auto lives_on = [&](sb::Duration time) {
+    hall.app.advance(time - 1ns);
     REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
+  };
+  lives_on(30s);  // from when reading stopped
+  SECTION("nothing") {}
+  SECTION("a byte a minute") {
+    for (int i = 0; i < 10; ++i) {
+      ws.stop_reading_after(1);
+      hall.app.run();
+      lives_on(60s);
+    }
   }
-  ws.resume_reading();
-  REQUIRE(ws.receive_json()["data"].get<std::string>().size() == 6'000);
-  const auto later = received(ws);
-  REQUIRE(later.back() == json{{"status", "heard"}});
-  hall.app.advance(60s - 1ns);  // and now it does, from the start
-  REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
+  SECTION("all of it") {
+    ws.resume_reading();
+    REQUIRE(ws.receive_json()["data"].get<std::string>().size() == 6'000);
+    REQUIRE(received(ws).back() == json{{"status", "heard"}});
+    lives_on(60s);  // and now it is silent
+  }
   hall.app.advance(1ns);
   REQUIRE(hall.metric(&sb::HubMetrics::connections) == 0);
+  REQUIRE(hall.metric(&sb::HubMetrics::heartbeat_timeouts) == 1);
 }

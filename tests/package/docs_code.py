@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles and runs the C++ in README.md and docs/*.md, and holds their tables and links against the tree.
+"""Compiles and runs the C++ in README.md and docs/*.md, checks the syntax of the JavaScript there and in the client's
+README.md, and holds their tables and links against the tree.
 
 docs_code.py --compiler=g++ [--scratch=DIR] -- COMPILE_FLAGS
 
@@ -22,9 +23,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 
 
-def blocks(page):
+def blocks(page, language="cpp"):
     """(line of the first line of code, code)"""
-    for match in re.finditer(r"^```cpp\n(.*?)^```$", page.read_text(), re.M | re.S):
+    for match in re.finditer(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S):
         yield page.read_text().count("\n", 0, match.start(1)) + 1, match.group(1)
 
 
@@ -77,6 +78,22 @@ def compile_and_run(page, options):
         return compiled.stderr
     ended = subprocess.run([str(binary)], text=True, capture_output=True, timeout=300)
     return None if ended.returncode == 0 else f"{page.name}: ended with {ended.returncode}\n{ended.stderr}"
+
+
+def javascript_faults(scratch):
+    for page in [*PAGES, ROOT / "clients/js/README.md"]:
+        for line, code in blocks(page, "js"):
+            if "URLSearchParams" in code:
+                yield f"{page.name}:{line}: URLSearchParams writes a space as +, which a server takes for a plus"
+            source = scratch / f"{page.stem}-{line}.mjs"
+            source.write_text("\n" * (line - 1) + code)
+            try:
+                checked = subprocess.run(["node", "--check", str(source)], text=True, capture_output=True)
+            except FileNotFoundError:
+                yield "the JavaScript in the docs is checked by node: install nodejs"
+                return
+            if checked.returncode != 0:
+                yield f"{page.name}: {checked.stderr}"
 
 
 def missing_names():
@@ -134,6 +151,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         options.scratch = options.scratch or pathlib.Path(folder)
         options.scratch.mkdir(parents=True, exist_ok=True)
+        failures += javascript_faults(options.scratch)
         failures += [text for text in pool.map(lambda page: compile_and_run(page, options), PAGES) if text]
     if failures:
         sys.exit("\n".join(failures))

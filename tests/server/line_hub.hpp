@@ -82,7 +82,7 @@ class LineHub {
     }
   }
 
-  void receive_eof(sb::TransportId id) {
+  void receive_eof(sb::TransportId id, bool = false) {
     ++journal_->ended;
     if (connection(id).waits_for_output && !connection(id).output.empty()) return;
     end(id, sb::SocketClose::graceful);

@@ -182,6 +182,37 @@ TEST_CASE("a reset is noticed while the hub wants no input, and costs no spinnin
   CHECK(eventually([&] { return server.journal().open == 0; }));
 }
 
+namespace {
+
+/// Adds to each batch, while `is_stale`, that the bearer of name 0 has hung up: as it is when that was
+/// another socket at the beginning of the batch.
+struct StaleReadiness : sb::net::Readiness {
+  using sb::net::Readiness::Readiness;
+  template <class Handler>
+  void async_wait(Handler handler) {
+    sb::net::Readiness::async_wait([handler](std::span<const sb::net::ReadyEvent> batch) mutable {
+      std::vector<sb::net::ReadyEvent> events(batch.begin(), batch.end());
+      if (is_stale) events.push_back({.token = 0, .hung_up = true});
+      handler(std::span<const sb::net::ReadyEvent>(events));
+    });
+  }
+  inline static std::atomic<bool> is_stale{false};
+};
+
+}  // namespace
+
+TEST_CASE("that a former bearer of its name has hung up does not end a connection whose input waits") {
+  LineServer<StaleReadiness> server;
+  Client client(server.port());
+  pause(server, client, 300);
+  Client other(server.port());
+  StaleReadiness::is_stale = true;
+  for (int i = 0; i < 3; ++i) CHECK(other.send("hello\n").read_line() == "hello");
+  StaleReadiness::is_stale = false;
+  CHECK(server.journal().ended == 0);
+  CHECK(client.read_line() == "awake");
+}
+
 SHELL_TEST("a connection whose input waits does not keep the loop busy") {
   LineServer<TestType> server;
   Client client(server.port());

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 
-/** The real clock: monotonic where there is one, so that a corrected wall clock cannot look like silence. */
+// Browsers and Node take a longer delay for none.
+const LONGEST_DELAY = 2 ** 31 - 1;
+
+/** The real clock: monotonic where there is one, so that a corrected wall clock cannot look like silence. Waits 24 days at most. */
 export const systemClock = Object.freeze({
   now: () => globalThis.performance?.now() ?? Date.now(),
-  setTimeout: (callback, delay) => globalThis.setTimeout(callback, delay),
+  setTimeout: (callback, delay) => globalThis.setTimeout(callback, Math.min(delay, LONGEST_DELAY)),
   clearTimeout: (timer) => globalThis.clearTimeout(timer),
 });
 

@@ -202,6 +202,18 @@ test('a server without a heartbeat is watched too', async () => {
   assert.equal(h.client.state, 'waiting');
 });
 
+test('a heartbeat of centuries is watched in steps that a timer can wait', async () => {
+  const h = await start({ pingTimeout: 5_000 });
+  h.clock.longestDelay = 2 ** 31 - 1;
+  h.socket.welcome({ heartbeat: { interval_ms: 0, timeout_ms: 2 ** 33 } });
+  await h.clock.advance(2 ** 33 - 5_001);
+  assert.deepEqual(h.socket.sent, []);
+  await h.clock.advance(1);
+  assert.deepEqual(h.socket.sent, [{ type: 'ping' }]);
+  await h.clock.advance(5_000);
+  assert.equal(h.client.state, 'waiting');
+});
+
 test('back online: an attempt soon, with jitter, instead of the long wait', async () => {
   const h = await start({ random: () => 0.9 });
   for (let count = 0; count < 8; count += 1) {

@@ -51,7 +51,8 @@ struct Handoff {
 ///
 /// A hub calls these on its shard's thread, also from inside calls made to it. `spawn` starts the coroutine
 /// at once or soon, on the executor. `output_ready` is called at most once until gather and written have
-/// emptied the queue; the host flushes once a tick. `flush` asks for it now. `serve_http` answers what is not
+/// emptied the queue; the host flushes once a tick. `flush` asks for it
+/// now; it may call written and receive_eof. `serve_http` answers what is not
 /// for the WebSocket path, and on the admin port everything; nothing is a 404. `wake_at` replaces the time
 /// asked for before. After close_socket and move_socket the id is free for the next `open`. A host that knows
 /// how many of the bytes it took are still on their way to the peer may say so with `unsent_bytes(id)`.

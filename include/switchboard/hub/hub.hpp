@@ -88,8 +88,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   /// Bytes came. They are modified in place and not kept. Any Host function may be called back, close_socket
   /// included.
   void receive(TransportId id, std::span<char> bytes);
-  /// The peer has closed its side, or the connection is broken.
-  void receive_eof(TransportId id);
+  /// The peer has closed its side; with `is_broken` it takes nothing any more either. Any Host function may
+  /// be called back, close_socket included, unless the Host calls this from inside `flush`.
+  void receive_eof(TransportId id, bool is_broken = false);
   /// Hands what waits for the socket, in order, to `out.add(view)` (valid until the next call of this hub) or
   /// `out.copy(view)` (valid during the call), until one returns false.
   template <class Output>
@@ -186,7 +187,14 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_event(TransportUse use, Transport& transport, const Decoded& event);
   void handle_message(TransportUse use, bool is_text, std::string_view payload);
   void handle_now(TransportUse use, bool is_text, std::string_view payload);
-  void handle_peer_close(TransportUse use, CloseCode code, std::string_view reason);
+  void handle_end(TransportUse use, HeldInput::End end);
+  void flush(std::uint32_t slot);
+  void continue_later(TransportUse use);
+  static bool is_broken(const Transport& transport) {
+    return transport.held && transport.held->end && transport.held->end->is_broken;
+  }
+  void act_on_end(TransportUse use, HeldInput::End end);
+  bool must_wait(const Transport& transport) const;
   void finish_close(TransportUse use, Transport& transport);
   bool handle_json_heartbeat(Transport& transport, std::string_view text);
   void answer_heartbeat(ConnectionId id, const JsonRequest& request);
@@ -194,8 +202,11 @@ class Hub final : public Shard<App>, private BrokerSink {
   void limit_binary(Transport& transport, std::uint32_t type);
   void hold_message(Transport& transport, bool is_text, std::string_view payload);
   void run_held(TransportUse use);
+  static std::unique_ptr<HeldInput> take_held_messages(Transport& transport);
   void update_input(TransportUse use);
   bool must_pause(const Transport& transport) const;
+  bool is_output_full(const Transport& transport) const;
+  bool is_backed_up(const Transport& transport) const;
 
   // hub_output
   void announce(Transport& transport);
@@ -356,6 +367,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::uint64_t origin_ = 0;
   bool is_draining_ = false;
   bool is_shut_down_ = false;
+  bool is_flushing_ = false;  // a flush asked for by us is under way: what it brings is handled later
   HubMetrics metrics_;
   TimerWheel wheel_;
   std::optional<TimePoint> wake_at_;
@@ -372,6 +384,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::unordered_map<SessionId, std::uint32_t> sessions_;
   std::list<ConnectionId> parked_;  // the longest parked first
   std::list<DelayedCall> calls_;
+  std::vector<TransportUse> continued_later_;
   BinaryHandlers<App> binary_handlers_;
   std::unique_ptr<App> app_;
   std::optional<BrokerPortType> port_;  // none once shut down; detaches before all that its callbacks touch

@@ -128,11 +128,15 @@ void Hub<App, Host>::fire(Timer& timer) {
 template <class App, class Host>
 void Hub<App, Host>::beat(std::uint32_t slot) {
   Transport& transport = transports_[slot];
+  if (transport.held && transport.held->end)
+    return act_on_end(use_of(slot), HeldInput::End(*transport.held->end));
   const auto action = heartbeat::poll(options_.heartbeat, transport.heartbeat, host_.now());
   if (action == HeartbeatAction::close) {
     metrics_.heartbeat_timeouts.add();
-    return close_client(id_of(transport.client), heartbeat::close_code, "nothing was heard for too long",
-                        false, PresenceMode::cut, Fate::park);
+    const char* const why =
+        transport.is_paused ? "nothing was taken for too long" : "nothing was heard for too long";
+    return close_client(id_of(transport.client), heartbeat::close_code, why, false, PresenceMode::cut,
+                        Fate::park);
   }
   if (action == HeartbeatAction::beat) {
     using Policy = HeartbeatOf<App>;
@@ -147,6 +151,7 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
 
 template <class App, class Host>
 void Hub<App, Host>::schedule_beat(Transport& transport) {
+  if (transport.held && transport.held->end) return;  // its time is limited already
   const TimePoint next = heartbeat::next_deadline(options_.heartbeat, transport.heartbeat);
   if (next == TimePoint::max()) return wheel_.cancel(transport);
   wheel_.schedule(transport, next);

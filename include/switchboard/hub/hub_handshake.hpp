@@ -187,10 +187,13 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   ClientType& client = clients_[slot];
   const ConnectionId id = id_of(slot);
   auto& log = client.session->log;
-  if (client.is_attached())
+  std::unique_ptr<HeldInput> held;
+  if (client.is_attached()) {
+    held = take_held_messages(transports_[client.transport]);
     take_over(id);
-  else
+  } else {
     unpark(client);
+  }
   const auto missed = log.get_missed_messages(last_seq);
   log.resume(last_seq);
   client.user = std::move(handoff.user);
@@ -200,6 +203,7 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   Transport& transport = transports_[use.slot];
   std::string early = std::move(transport.handshake->unread);
   open_websocket(transport, slot, handoff);
+  transport.held = std::move(held);
   welcome(slot, missed.complete, missed.messages.size(), missed.missed);
 
   recheck_subscriptions(id, use);
@@ -213,6 +217,7 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
           },
           [](bool) {});
   }
+  run_held(use);
   decode_early(use, early);
 }
 
@@ -255,6 +260,7 @@ template <class App, class Host>
 void Hub<App, Host>::welcome(std::uint32_t client, bool recovered, std::uint64_t replayed,
                              std::optional<std::uint64_t> missed) {
   const auto milliseconds = [](Duration duration) {
+    if (duration == Duration::max()) duration = {};  // never, which is 0 on the wire
     return static_cast<unsigned long long>(
         std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
   };

@@ -32,17 +32,16 @@ void Hub<App, Host>::receive(TransportId id, std::span<char> bytes) {
 }
 
 template <class App, class Host>
-void Hub<App, Host>::receive_eof(TransportId id) {
-  Transport& transport = transports_[static_cast<std::uint32_t>(id)];
-  const std::uint32_t client = transport.client;
-  if (client != none)
-    lose_socket(id_of(client), PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
+void Hub<App, Host>::receive_eof(TransportId id, bool is_broken) {
+  const TransportUse use = use_of(static_cast<std::uint32_t>(id));
+  Transport& transport = transports_[use.slot];
+  if (transport.phase == Phase::open) return handle_end(use, {.is_broken = is_broken});
   // An HTTP answer, or our Close frame, is still read by a peer that has only ended its own side.
   const bool has_last_words = transport.phase == Phase::closing || transport.phase == Phase::finishing;
   if (has_last_words && !transport.queue.empty())
     transport.phase = Phase::finishing;
   else
-    release_socket(static_cast<std::uint32_t>(id), SocketClose::graceful);
+    release_socket(use.slot, SocketClose::graceful);
 }
 
 template <class App, class Host>
@@ -92,13 +91,11 @@ void Hub<App, Host>::handle_event(TransportUse use, Transport& transport, const 
                           "no binary messages of this type are taken");
       return push_error(id_of(transport.client), ErrorCode::binary_too_large, "too large for its type");
     case Decoded::Kind::close:
-      return handle_peer_close(use, event.code, event.reason);
     case Decoded::Kind::error: {
-      if (!is_open) return finish_close(use, transport);
-      const ConnectionId client = id_of(transport.client);
-      begin_close(transport, event.code, event.reason, true, Phase::finishing);
-      return lose_socket(client, PresenceMode::cut, Fate::park,
-                         {event.code, std::string(event.reason), false});
+      if (!is_open) return finish_close(use, transport);  // of the peer's answer to ours nothing more matters
+      const bool is_close = event.kind == Decoded::Kind::close;
+      return handle_end(use, {is_close ? HeldInput::End::Kind::close_frame : HeldInput::End::Kind::breach,
+                              event.code, std::string(event.reason)});
     }
   }
 }
@@ -113,9 +110,7 @@ void Hub<App, Host>::handle_message(TransportUse use, bool is_text, std::string_
     if (is_text && handle_json_heartbeat(transport, payload)) return;
   }
   if (!admit_by_rate(use, is_text, payload)) return;
-  const bool must_wait =
-      clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
-  if (must_wait)
+  if (must_wait(transport))
     hold_message(transport, is_text, payload);
   else
     handle_now(use, is_text, payload);
@@ -134,15 +129,51 @@ void Hub<App, Host>::handle_now(TransportUse use, bool is_text, std::string_view
   }
 }
 
-/// The client's Close frame: answered with the same code behind what is queued (RFC 6455 §5.5.1).
+/// Whether something that came earlier is still to be handled, or under way.
 template <class App, class Host>
-void Hub<App, Host>::handle_peer_close(TransportUse use, CloseCode code, std::string_view reason) {
+bool Hub<App, Host>::must_wait(const Transport& transport) const {
+  return clients_[transport.client].busy > 0 || (transport.held && !transport.held->messages.empty());
+}
+
+/// The last thing that an open connection says. It waits its turn, but not for ever: a handler may well run
+/// until its connection ends.
+template <class App, class Host>
+void Hub<App, Host>::handle_end(TransportUse use, HeldInput::End end) {
   Transport& transport = *find(use);
-  if (transport.phase == Phase::closing) return finish_close(use, transport);  // the answer to ours
+  const bool has_raw = transport.held && !transport.held->raw.empty();
+  // Found out by a flush: a handler up the stack may be reading a message that lies in the decoder.
+  if (is_flushing_)
+    continue_later(use);
+  else if (!must_wait(transport) && !has_raw)
+    return act_on_end(use, std::move(end));
+  transport.is_blocked |= end.is_broken;
+  if (!transport.held) transport.held = std::make_unique<HeldInput>();
+  if (transport.held->end) {  // a Close frame, and now the end of the stream
+    transport.held->end->is_broken |= end.is_broken;
+  } else {
+    transport.held->end = std::move(end);
+    wheel_.schedule(transport, host_.now() + close_timeout);
+    schedule_wake_up();
+  }
+  if (!is_flushing_) run_held(use);  // there need be no room any more for what a broken connection waits for
+}
+
+/// A Close frame is answered with the same code behind what is queued (RFC 6455 §5.5.1).
+template <class App, class Host>
+void Hub<App, Host>::act_on_end(TransportUse use, HeldInput::End end) {
+  Transport& transport = *find(use);
   const ConnectionId client = id_of(transport.client);
-  const CloseReason why{code, std::string(reason), true};
-  begin_close(transport, code, {}, true, Phase::finishing);
-  lose_socket(client, PresenceMode::gone, Fate::park, why);
+  switch (end.kind) {
+    case HeldInput::End::Kind::close_frame:
+      begin_close(transport, end.code, {}, true, Phase::finishing);
+      return lose_socket(client, PresenceMode::gone, Fate::park, {end.code, std::move(end.reason), true});
+    case HeldInput::End::Kind::breach:
+      begin_close(transport, end.code, end.reason, true, Phase::finishing);
+      return lose_socket(client, PresenceMode::cut, Fate::park, {end.code, std::move(end.reason), false});
+    case HeldInput::End::Kind::cut:
+      lose_socket(client, PresenceMode::cut, Fate::park, {CloseCode::abnormal, {}, false});
+      return release_socket(use.slot, SocketClose::graceful);
+  }
 }
 
 /// Our Close frame is queued and the peer's is here, or will never be: what is queued is the last.
@@ -218,14 +249,35 @@ void Hub<App, Host>::hold_message(Transport& transport, bool is_text, std::strin
   transport.held->messages.push_back({is_text, std::string(payload)});
 }
 
-/// The client is no longer busy: what was held is handled, in order.
+/// What a flush has found out or made possible is acted on from the top of the stack: an App publishes inside
+/// its handlers, and each publish may flush many.
+template <class App, class Host>
+void Hub<App, Host>::continue_later(TransportUse use) {
+  continued_later_.push_back(use);
+  if (continued_later_.size() > 1) return;
+  call_after(Duration{}, [this] {
+    for (const TransportUse each : std::exchange(continued_later_, {})) run_held(each);
+  });
+}
+
+/// For the socket that takes over: what is whole is handled, whichever socket it came from.
+template <class App, class Host>
+std::unique_ptr<HeldInput> Hub<App, Host>::take_held_messages(Transport& transport) {
+  if (!transport.held || transport.held->messages.empty()) return nullptr;
+  auto taken = std::make_unique<HeldInput>();
+  std::swap(taken->messages, transport.held->messages);
+  std::swap(taken->message_bytes, transport.held->message_bytes);
+  return taken;
+}
+
+/// The client is no longer busy, or has taken output: what was held is handled, in order, as far as it goes.
 template <class App, class Host>
 void Hub<App, Host>::run_held(TransportUse use) {
   Transport* transport = find(use);
   if (transport == nullptr || transport->is_handling) return;
   transport->is_handling = true;
   while (transport != nullptr && transport->phase == Phase::open && clients_[transport->client].busy == 0 &&
-         transport->held && !transport->held->messages.empty()) {
+         transport->held && !transport->held->messages.empty() && !is_backed_up(*transport)) {
     HeldInput::Message message = std::move(transport->held->messages.front());
     transport->held->messages.pop_front();
     transport->held->message_bytes -= HeldInput::cost(message.payload);
@@ -241,9 +293,20 @@ template <class App, class Host>
 bool Hub<App, Host>::must_pause(const Transport& transport) const {
   if (transport.phase != Phase::open) return false;
   if (transport.held && transport.held->message_bytes >= max_held_bytes) return true;
-  if (clients_[transport.client].publishes_pending >= max_publishes_pending) return true;
-  if (transport.queue.size() >= max_queued_frames) return true;
-  return queued_bytes(transport) > options_.queue.max_bytes / 2;
+  return is_backed_up(transport);
+}
+
+/// Whether the client has requested more than can be passed on: to the broker, or back to itself.
+template <class App, class Host>
+bool Hub<App, Host>::is_backed_up(const Transport& transport) const {
+  return clients_[transport.client].publishes_pending >= max_publishes_pending || is_output_full(transport);
+}
+
+template <class App, class Host>
+bool Hub<App, Host>::is_output_full(const Transport& transport) const {
+  if (is_broken(transport)) return false;  // nobody waits for it
+  return transport.queue.size() >= max_queued_frames ||
+         queued_bytes(transport) > options_.queue.max_bytes / 2;
 }
 
 /// Tells the host to stop or go on reading, as the connection's state now demands, and decodes what was left
@@ -258,18 +321,26 @@ void Hub<App, Host>::update_input(TransportUse use) {
   if (pause != transport->is_paused) {
     transport->is_paused = pause;
     host_.want_input(TransportId{use.slot}, !pause);
-    if (pause)
-      heartbeat::pause_silence(transport->heartbeat);
-    else
+    heartbeat::pause_silence(transport->heartbeat);
+  }
+  // Not read for our own reasons it owes no sign of life. Not read because it does not read, it does.
+  if (!pause || is_output_full(*transport)) {
+    if (heartbeat::is_silence_paused(transport->heartbeat)) {
       heartbeat::on_inbound(transport->heartbeat, host_.now());
-    if (!pause) schedule_beat(*transport);  // the silence timer runs again
+      schedule_beat(*transport);
+    }
+  } else {
+    heartbeat::pause_silence(transport->heartbeat);
   }
   if (!pause && has_raw) {
     std::string raw = std::exchange(transport->held->raw, {});
     return decode(use, raw);
   }
-  if (transport->held && transport->held->messages.empty() && transport->held->raw.empty())
+  if (!transport->held || !transport->held->messages.empty() || !transport->held->raw.empty()) return;
+  if (!transport->held->end)
     transport->held.reset();
+  else if (!must_wait(*transport))
+    act_on_end(use, HeldInput::End(*transport->held->end));
 }
 
 }  // namespace switchboard::inline v1

@@ -87,6 +87,7 @@ template <class App, class Host>
 template <class Output>
 void Hub<App, Host>::gather(TransportId id, Output& out) {
   const Transport& transport = transports_[static_cast<std::uint32_t>(id)];
+  if (transport.phase == Phase::open && is_broken(transport)) return;  // the log keeps it for the next socket
   std::size_t skip = transport.written_of_first;
   visit_output(transport,
                [&](const detail::Outgoing& outgoing) { return outgoing.emit(std::exchange(skip, 0), out); });
@@ -97,6 +98,9 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
   const TransportUse use = use_of(static_cast<std::uint32_t>(id));
   Transport& transport = transports_[use.slot];
   StatefulConnection<>* const log = log_of(transport);
+  // While it is not read, what it takes is its sign of life.
+  if (transport.is_paused && bytes > 0 && !heartbeat::is_silence_paused(transport.heartbeat))
+    heartbeat::on_inbound(transport.heartbeat, host_.now());
   bytes += std::exchange(transport.written_of_first, 0);
   bool more = true;
   while (true) {
@@ -125,15 +129,28 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
     }
   }
   if (transport.is_paused || transport.held) {
-    update_input(use);
-    if (find(use) == nullptr) return false;
+    if (is_flushing_) {
+      continue_later(use);
+    } else {
+      run_held(use);
+      if (find(use) == nullptr) return false;
+    }
   }
   return more;
+}
+
+/// Writes now what waits for the socket. Handles no input and ends no connection.
+template <class App, class Host>
+void Hub<App, Host>::flush(std::uint32_t slot) {
+  is_flushing_ = true;
+  host_.flush(TransportId{slot});
+  is_flushing_ = false;
 }
 
 /// Appends a frame that carries no number and is never replayed.
 template <class App, class Host>
 void Hub<App, Host>::push_frame(Transport& transport, Message frame) {
+  if (is_broken(transport)) return;
   const StatefulConnection<>* const log = log_of(transport);
   transport.queue.push(std::move(frame), log != nullptr ? log->newest_sequence() : Sequence{});
   announce(transport);
@@ -170,6 +187,7 @@ bool Hub<App, Host>::deliver(ConnectionId id, const Message& message) {
     return true;
   }
   Transport& transport = transports_[client->transport];
+  if (!client->session && is_broken(transport)) return true;  // it ends as soon as its requests are handled
   if (!client->session) transport.queue.push_message(message);
   announce(transport);
   if (queued_bytes(transport) > options_.queue.max_bytes) enforce_queue_bound(id);
@@ -205,11 +223,11 @@ void Hub<App, Host>::enforce_queue_bound(ConnectionId id) {
   if (!is_over(*transport)) return;
   // Within a tick nothing is written: only a socket that then still does not take it is slow.
   if (!transport->is_blocked) {
-    host_.flush(TransportId{transport->owner});
+    flush(transport->owner);
     const ClientType* client = find(id);
     if (client == nullptr || !client->is_attached()) return;
     transport = &transports_[client->transport];
-    if (!is_over(*transport)) return;
+    if (!is_over(*transport) || is_broken(*transport)) return;
   }
   metrics_.messages_dropped.add(drop_for_slow(*transport));
   if (!is_over(*transport)) return;
@@ -265,11 +283,13 @@ template <class App, class Host>
 void Hub<App, Host>::begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush,
                                  Phase phase) {
   keep_output(transport, flush);
+  transport.phase = phase;
   if (transport.held) {  // what is not decoded yet may hold the peer's Close frame
     transport.held->messages.clear();
     transport.held->message_bytes = 0;
+    if (transport.held->end) transport.phase = Phase::finishing;  // there will be no answer to ours
+    transport.held->end.reset();
   }
-  transport.phase = phase;
   transport.queue.push(EncodedMessage::frame(Opcode::close, close_payload(code, reason)));
   if (std::exchange(transport.is_paused, false)) host_.want_input(TransportId{transport.owner}, true);
   start_close_timer(transport);

@@ -224,7 +224,7 @@ void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& c
     if (error && publisher->session && !pending.id.empty())
       publisher->session->publish_ids->erase(pending.id);
     if (error || !pending.id.empty()) conclude_publish(pending, channel, error);
-    if (was_full && publisher->is_attached()) update_input(use_of(publisher->transport));
+    if (was_full && publisher->is_attached()) run_held(use_of(publisher->transport));
   });
 }
 

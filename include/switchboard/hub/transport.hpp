@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,7 @@
 #include <switchboard/patterns/ring_buffer.hpp>
 #include <switchboard/patterns/timer_wheel.hpp>
 #include <switchboard/protocol/address.hpp>
+#include <switchboard/protocol/close_code.hpp>
 #include <switchboard/protocol/frame_decoder.hpp>
 #include <switchboard/protocol/request_parser.hpp>
 
@@ -26,12 +28,21 @@ struct HeldInput {
     bool is_text = true;
     std::string payload;
   };
+  /// The last thing that came: it is acted on once all before it is handled, or has had its time.
+  struct End {
+    enum class Kind : std::uint8_t { close_frame, breach, cut };
+    Kind kind = Kind::cut;
+    CloseCode code = CloseCode::abnormal;
+    std::string reason{};
+    bool is_broken = false;  ///< nor does the peer take anything any more
+  };
   /// What a held message counts for: empty ones take memory too.
   static std::size_t cost(std::string_view payload) { return std::max(payload.size(), sizeof(Message)); }
 
   RingBuffer<Message> messages;
   std::size_t message_bytes = 0;
   std::string raw;  ///< not yet decoded: what was left of a read when reading stopped
+  std::optional<End> end;
 };
 
 /// A socket as the hub sees it, from its first byte of HTTP to its last Close frame. Its timer is, one after

@@ -175,6 +175,10 @@ constexpr void pause_silence(HeartbeatState& state) {
   state.last_inbound = TimePoint::max();
 }
 
+constexpr bool is_silence_paused(const HeartbeatState& state) {
+  return state.last_inbound == TimePoint::max();
+}
+
 /// What is due at `now`: a close from exactly `last_inbound + timeout` on, a beat from exactly `next_beat`
 /// on. Beats keep their rhythm; those missed while nobody polled are one beat.
 template <HeartbeatPolicy Policy>

@@ -154,8 +154,8 @@ inline Refusal method_not_allowed() {
 inline Refusal handshake_timeout() {
   return {408, "handshake.timeout", "the request took too long"};
 }
-inline Refusal request_too_large() {
-  return {413, "request.too_large", "the request's body is too large"};
+inline Refusal request_too_large(std::string why = "the request's body is too large") {
+  return {413, "request.too_large", std::move(why)};
 }
 inline Refusal headers_too_large() {
   return {431, "headers.too_large", "the request's headers are too large"};

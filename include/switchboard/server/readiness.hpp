@@ -75,8 +75,7 @@ class EpollReadiness {
   }
 
   void cancel() {
-    std::error_code ignored;
-    set_.cancel(ignored);
+    if (set_.is_open()) set_.cancel();  // or it would throw
   }
 
  private:

@@ -15,7 +15,8 @@ void ShardLoop<App, HubTemplate, ReadinessType>::on_socket_ready(TransportId id,
   if (event.writable && socket->is_write_armed) mark_output(id, *socket);
   const bool may_read = socket->wants_input && !socket->has_ended && !is_input_held_;
   if (may_read && (event.readable || event.hung_up)) return read_in(id);
-  if (event.hung_up) return on_broken(id);
+  // It may have been said of the socket that had this name at the beginning of the batch.
+  if (event.hung_up && net::has_hung_up(socket->descriptor)) return on_broken(id);
   if (event.readable) sockets_.report_input(id, *socket, false);
 }
 
@@ -53,7 +54,7 @@ void ShardLoop<App, HubTemplate, ReadinessType>::on_broken(TransportId id) {
   SocketState& socket = *sockets_.find(id);
   sockets_.unwatch(id, socket);
   socket.has_ended = socket.is_broken = true;
-  hub_.receive_eof(id);
+  hub_.receive_eof(id, true);
   // What the hub may still have for it goes nowhere, at once.
   if (SocketState* left = sockets_.find(id)) mark_output(id, *left);
 }

@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -95,6 +96,12 @@ inline Transfer write_some(int socket, std::span<iovec> pieces) {
 inline Transfer discard_some(int socket) {
   char waste[16 * 1024];
   return read_some(socket, waste);
+}
+
+/// Whether it was reset, or is closed in both directions.
+inline bool has_hung_up(int socket) {
+  pollfd asked{.fd = socket, .events = 0, .revents = 0};
+  return ::poll(&asked, 1, 0) > 0;
 }
 
 /// Bytes the kernel still holds for the peer; 0 where it cannot tell.

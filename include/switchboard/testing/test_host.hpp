@@ -34,8 +34,9 @@ struct TestSocket {
   bool was_end_told = false;             ///< the server knows of that
   bool is_reading = true;                ///< false: the client takes nothing, the server's writes block
   std::size_t window = ~std::size_t{0};  ///< bytes that the client still takes before it stops reading
-  bool wants_input = true;               ///< false: the server reads nothing
-  std::optional<SocketClose> closed;     ///< how the server has closed it
+  bool is_broken = false;             ///< the server finds out by its next write that the connection is gone
+  bool wants_input = true;            ///< false: the server reads nothing
+  std::optional<SocketClose> closed;  ///< how the server has closed it
   std::function<void(std::string_view)> on_bytes;  ///< the client's end
 };
 
@@ -94,6 +95,10 @@ class TestHost {
   void output_ready(TransportId id) { ready_.push_back(id); }
   void flush(TransportId id) {
     const auto socket = place(id);
+    if (socket && std::exchange(socket->is_broken, false)) {
+      socket->client_has_closed = socket->was_end_told = true;
+      return hub_->receive_eof(id, true);
+    }
     while (socket && socket->is_reading && socket->window > 0) {
       Gathered gathered{{}, socket->window};
       hub_->gather(id, gathered);
@@ -162,7 +167,7 @@ class TestHost {
       return true;
     }
     if (!socket->client_has_closed || std::exchange(socket->was_end_told, true)) return false;
-    hub_->receive_eof(id);
+    hub_->receive_eof(id, true);
     return true;
   }
 

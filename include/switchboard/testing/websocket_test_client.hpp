@@ -134,6 +134,8 @@ class TestConnection {
     state_->socket->client_has_closed = true;
     app_->run();
   }
+  /// The network is gone, which the server finds out by its next write.
+  void cut_unnoticed() { state_->socket->is_broken = true; }
   void close(CloseCode code = CloseCode::normal, std::string_view reason = {}) {
     send_bytes(encode_close(code, reason));
     app_->run();

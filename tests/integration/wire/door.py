@@ -165,6 +165,8 @@ def refused_404_for_head_without_a_body(place):
     "length": (b"Content-Length: 20000\r\n", b"x" * 20000),
     "length-alone": (b"Content-Length: 1000000000000\r\n", b""),
     "chunked": (b"Transfer-Encoding: chunked\r\n", (b"1000\r\n" + b"x" * 4096 + b"\r\n") * 5 + b"0\r\n\r\n"),
+    "endless-chunk-extension": (b"Transfer-Encoding: chunked\r\n", b"1;" + b"a" * 100000),
+    "endless-trailer": (b"Transfer-Encoding: chunked\r\n", b"0\r\nx: " + b"a" * 100000),
 })
 def refused_413(place, head_and_body):
     head, body = head_and_body

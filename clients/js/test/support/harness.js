@@ -6,12 +6,13 @@ export class FakeClock {
   #now = 0;
   #timers = new Map();
   #lastTimer = 0;
+  longestDelay = Infinity;
 
   now = () => this.#now;
 
   setTimeout = (callback, delay) => {
     this.#lastTimer += 1;
-    this.#timers.set(this.#lastTimer, { callback, at: this.#now + delay });
+    this.#timers.set(this.#lastTimer, { callback, at: this.#now + Math.min(delay, this.longestDelay) });
     return this.#lastTimer;
   };
 
