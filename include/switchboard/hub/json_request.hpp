@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -80,34 +81,33 @@ class CountingIterator {
   const char** read_;
 };
 
-/// nlohmann's SAX interface: checks the depth, and of the top-level object keeps the members that the hub
-/// knows.
-class RequestReader {
+/// Checks the depth, and of the top-level object keeps the members that the hub knows.
+class RequestReader final : public nlohmann::json::json_sax_t {
  public:
   using Type = RequestField::Type;
   static constexpr int max_depth = 64;
 
   RequestReader(JsonRequest& request, const char*& read) : request_(request), read_(read) {}
 
-  bool null() { return value(Type::null, 0); }
-  bool boolean(bool b) {
+  bool null() override { return value(Type::null, 0); }
+  bool boolean(bool b) override {
     if (depth_ == 1 && field_ != nullptr) field_->boolean = b;
     return value(Type::boolean, 0);
   }
   // The lexer has read one character past a number before it knows that it has ended.
-  bool number_integer(std::int64_t) { return value(Type::number, 1); }
-  bool number_unsigned(std::uint64_t) { return value(Type::number, 1); }
-  bool number_float(double, const std::string&) { return value(Type::number, 1); }
-  bool string(std::string& text) {
+  bool number_integer(std::int64_t) override { return value(Type::number, 1); }
+  bool number_unsigned(std::uint64_t) override { return value(Type::number, 1); }
+  bool number_float(double, const std::string&) override { return value(Type::number, 1); }
+  bool string(std::string& text) override {
     if (depth_ == 1 && field_ != nullptr) field_->string = std::move(text);
     return value(Type::string, 0);
   }
-  bool binary(nlohmann::json::binary_t&) { return false; }
-  bool start_object(std::size_t) { return open(true); }
-  bool start_array(std::size_t) { return open(false); }
-  bool end_object() { return close(Type::object); }
-  bool end_array() { return close(Type::array); }
-  bool key(std::string& name) {
+  bool binary(nlohmann::json::binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(true); }
+  bool start_array(std::size_t) override { return open(false); }
+  bool end_object() override { return close(Type::object); }
+  bool end_array() override { return close(Type::array); }
+  bool key(std::string& name) override {
     if (depth_ == 1) {
       field_ = find(name);
       if (field_ != nullptr) *field_ = {};
@@ -115,7 +115,7 @@ class RequestReader {
     }
     return true;
   }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) {
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
     if (!request_.error) request_.error = ErrorCode::json_invalid;
     return false;
   }
@@ -164,6 +164,68 @@ class RequestReader {
   bool is_object_ = false;
 };
 
+/// Builds the tree. Of a repeated key the last counts.
+class TreeBuilder final : public nlohmann::json::json_sax_t {
+ public:
+  using Json = nlohmann::json;
+
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(std::int64_t value) override { return put(value); }
+  bool number_unsigned(std::uint64_t value) override { return put(value); }
+  bool number_float(double value, const std::string&) override { return put(value); }
+  bool string(std::string& value) override { return put(std::move(value)); }
+  bool binary(Json::binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(Json::value_t::object); }
+  bool start_array(std::size_t) override { return open(Json::value_t::array); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(std::string& name) override {
+    member_ = &(*open_.back())[name];
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const Json::exception&) override { return false; }
+
+  Json take() { return std::move(root_); }
+
+ private:
+  bool put(Json value) {
+    place() = std::move(value);
+    return true;
+  }
+  bool open(Json::value_t type) {
+    Json& here = place();
+    here = Json(type);
+    open_.push_back(&here);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+  // Where the next value belongs. Earlier elements of an array may move, but none of them is open.
+  Json& place() {
+    if (open_.empty()) return root_;
+    if (!open_.back()->is_array()) return *member_;
+    open_.back()->push_back(nullptr);
+    return open_.back()->back();
+  }
+
+  Json root_;
+  std::vector<Json*> open_;
+  Json* member_ = nullptr;
+};
+
+/// What nlohmann::json::sax_parse does for text, for any handler: nlohmann's own entry points instantiate the
+/// readers of all binary formats, and a parser for each type of handler, which made up a sixth of what a
+/// user's program compiled. `read` tells how far the lexer is. False: no JSON, or the handler has had enough.
+inline bool read_json(std::string_view text, const char*& read, nlohmann::json::json_sax_t& handler) {
+  read = text.data();
+  auto input = nlohmann::detail::input_adapter(CountingIterator(text.data(), &read),
+                                               CountingIterator(text.data() + text.size(), &read));
+  return nlohmann::detail::parser<nlohmann::json, decltype(input)>(std::move(input)).sax_parse(&handler);
+}
+
 }  // namespace detail
 
 /// Reads a text message. `text` must outlive the result's `written` views. Of a repeated key the last counts.
@@ -175,24 +237,19 @@ inline JsonRequest read_json_request(std::string_view text) {
     request.error = ErrorCode::json_invalid;
     return request;
   }
-  const char* read = text.data();
+  const char* read = nullptr;
   detail::RequestReader reader(request, read);
-  const char* end = text.data() + text.size();
-  // What nlohmann::json::sax_parse does for text. That also instantiates the readers of all binary formats,
-  // which made up a tenth of what a user's program compiled.
-  auto input = nlohmann::detail::input_adapter(detail::CountingIterator(text.data(), &read),
-                                               detail::CountingIterator(end, &read));
-  nlohmann::detail::parser<nlohmann::json, decltype(input)>(std::move(input)).sax_parse(&reader);
+  detail::read_json(text, read, reader);
   if (!request.error && !reader.is_object()) request.error = ErrorCode::message_not_object;
   return request;
 }
 
-/// The tree of a text that read_json_request has accepted: through the same iterator, so that nlohmann's
-/// lexer is instantiated once.
+/// The tree of a text that read_json_request has accepted.
 inline nlohmann::json parse_json(std::string_view text) {
-  const char* read = text.data();
-  return nlohmann::json::parse(detail::CountingIterator(text.data(), &read),
-                               detail::CountingIterator(text.data() + text.size(), &read));
+  const char* read = nullptr;
+  detail::TreeBuilder tree;
+  detail::read_json(text, read, tree);
+  return tree.take();
 }
 
 /// Whether `text` is JSON of at most 64 levels, and an object where `object` asks for one.

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include <asio/io_context.hpp>
-#include <asio/post.hpp>
 
+#include <switchboard/hub/post_function.hpp>
 #include <switchboard/server/shard_loop.hpp>
 
 namespace switchboard::inline v1 {
@@ -118,7 +118,7 @@ class ShardGroup {
       if (left->fetch_sub(1) != 1) return;
       if (on_end) on_end();
       for (const End& end : ends)
-        asio::post(*end.context, [end, owns_contexts] {
+        detail::post_function(end.context->get_executor(), [end, owns_contexts] {
           if (const auto loop = end.loop.lock()) loop->finish();
           if (owns_contexts) end.context->stop();  // a handler that sleeps on is not waited for
         });
@@ -135,7 +135,7 @@ class ShardGroup {
   static void on_every_shard(const std::vector<End>& shards, Action action, Then then) {
     const auto left = std::make_shared<std::atomic<std::size_t>>(shards.size());
     for (const End& shard : shards)
-      asio::post(*shard.context, [weak = shard.loop, action, then, left] {
+      detail::post_function(shard.context->get_executor(), [weak = shard.loop, action, then, left] {
         if (const auto loop = weak.lock()) action(*loop);
         if (left->fetch_sub(1) == 1) then();
       });

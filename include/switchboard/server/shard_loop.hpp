@@ -6,15 +6,16 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
-#include <asio/post.hpp>
 
 #include <switchboard/hub/host.hpp>
+#include <switchboard/hub/post_function.hpp>
 #include <switchboard/server/acceptor.hpp>
 #include <switchboard/server/alarm.hpp>
 #include <switchboard/server/command_inbox.hpp>
@@ -67,7 +68,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
   /// Before start(): makes the inbox, whose wake-up must not keep the loop alive.
   void open_inbox() {
     inbox_ = std::make_shared<CommandInbox>([weak = this->weak_from_this(), executor = executor_] {
-      asio::post(executor, [weak] {
+      detail::post_function(executor, [weak] {
         if (const auto self = weak.lock()) self->run_commands();
       });
     });
@@ -157,9 +158,10 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     net::FileDescriptor socket = sockets_.take(id);
     const auto target = siblings_.at(shard).lock();
     if (!target) return release(state);
-    asio::post(target->executor_, [target, state, moved = std::move(socket),
-                                   content = std::forward<Handoff>(handoff)]() mutable {
-      target->adopt(std::move(moved), state, std::move(content));
+    const auto moved = std::make_shared<std::pair<net::FileDescriptor, std::remove_cvref_t<Handoff>>>(
+        std::move(socket), std::forward<Handoff>(handoff));
+    detail::post_function(target->executor_, [target, state, moved] {
+      target->adopt(std::move(moved->first), state, std::move(moved->second));
     });
   }
 
@@ -209,7 +211,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
 
   void schedule_tick() {
     if (is_finished_ || std::exchange(is_tick_scheduled_, true)) return;
-    asio::post(executor_, [self = this->shared_from_this()] {
+    detail::post_function(executor_, [self = this->shared_from_this()] {
       self->is_tick_scheduled_ = false;
       if (!self->is_finished_) self->tick([] {});
     });
@@ -307,7 +309,8 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     tick([&] {
       for (Command& command : commands_) hub_.execute(std::move(command));
     });
-    if (has_more) asio::post(executor_, [self = this->shared_from_this()] { self->run_commands(); });
+    if (has_more)
+      detail::post_function(executor_, [self = this->shared_from_this()] { self->run_commands(); });
   }
 
   void end_lingering() {
@@ -324,7 +327,7 @@ class ShardLoop : public std::enable_shared_from_this<ShardLoop<App, HubTemplate
     is_cut_ = true;
   }
 
-  asio::io_context::executor_type executor_;
+  asio::any_io_executor executor_;
   std::shared_ptr<ServerState> server_;
   std::vector<std::weak_ptr<ShardLoop>> siblings_;
   std::shared_ptr<CommandInbox> inbox_;

@@ -99,9 +99,11 @@ void ShardLoop<App, HubTemplate, ReadinessType>::deal(net::FileDescriptor socket
     next_shard_ = (next_shard_ + 1) % siblings_.size();
     const auto target = siblings_[next_shard_].lock();
     if (target && target.get() != this)
-      return asio::post(target->executor_, [target, moved = std::move(socket), peer, admission]() mutable {
-        target->tick([&] { target->open(std::move(moved), peer, admission); });
-      });
+      return detail::post_function(
+          target->executor_,
+          [target, moved = std::make_shared<net::FileDescriptor>(std::move(socket)), peer, admission] {
+            target->tick([&] { target->open(std::move(*moved), peer, admission); });
+          });
   }
   open(std::move(socket), peer, admission);
 }

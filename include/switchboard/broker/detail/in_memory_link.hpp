@@ -13,11 +13,11 @@
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/post.hpp>
 
 #include <switchboard/broker/presence_table.hpp>
 #include <switchboard/broker/spsc_ring.hpp>
 #include <switchboard/hub/broker_port.hpp>
+#include <switchboard/hub/post_function.hpp>
 
 namespace switchboard::inline v1 {
 namespace in_memory {
@@ -42,7 +42,8 @@ class Waker : public std::enable_shared_from_this<Waker> {
   void wake() {
     if (is_awake_.exchange(true, std::memory_order_acq_rel)) return;
     const std::lock_guard lock(mutex_);
-    if (executor_) asio::post(executor_, [self = shared_from_this()] { self->look_(); });
+    if (executor_)
+      switchboard::detail::post_function(executor_, [self = shared_from_this()] { self->look_(); });
   }
   void looks() { is_awake_.exchange(false, std::memory_order_acq_rel); }
 
