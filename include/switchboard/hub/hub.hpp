@@ -156,6 +156,20 @@ class Hub final : public Shard<App>, private BrokerSink {
     ConnectionId client;
     std::string id;
   };
+  /// While one lives, what clients hold outlives their end: a call's arguments may lie in the very client
+  /// that the call ends, and a handler may go on with the User or State that it has.
+  class KeepsClients {
+   public:
+    explicit KeepsClients(Hub& hub) : hub_(hub) { ++hub_.keeping_clients_; }
+    KeepsClients(const KeepsClients&) = delete;
+    KeepsClients& operator=(const KeepsClients&) = delete;
+    ~KeepsClients() {
+      if (--hub_.keeping_clients_ == 0 && !hub_.kept_clients_.empty()) hub_.erase_kept_clients();
+    }
+
+   private:
+    Hub& hub_;
+  };
   /// What is left to do with a client whose socket is gone.
   enum class Fate : std::uint8_t { park, destroy };
 
@@ -309,6 +323,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void enforce_parked_bounds(ConnectionId newest);
   void end(ConnectionId id, PresenceMode mode, CloseReason reason);
   void erase_client(std::uint32_t slot);
+  void erase_kept_clients();
 
   // hub_handlers
   template <class Call, class Then>
@@ -361,6 +376,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::optional<TimePoint> wake_at_;
   SlotTable<Transport> transports_;
   SlotTable<ClientType> clients_;
+  std::vector<std::uint32_t> kept_clients_;  // slots of those that have gone under a KeepsClients
+  std::size_t keeping_clients_ = 0;
   PubSubManager<ConnectionId, Message> subscribers_;
   PubSubManager<ConnectionId, Message> watchers_;  // subscribers that asked for join and leave
   ChannelLinks links_;

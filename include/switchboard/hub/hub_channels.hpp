@@ -12,11 +12,10 @@ std::uint64_t Hub<App, Host>::conflation_key(std::string_view channel) {
 
 template <class App, class Host>
 void Hub<App, Host>::join_channel(ConnectionId id, const std::string& channel, bool wants_presence) {
-  if (subscribers_.subscribe(id, channel)) {
-    metrics_.subscriptions.add();
-    if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
-  }
   if (wants_presence) watchers_.subscribe(id, channel);
+  if (!subscribers_.subscribe(id, channel)) return;
+  metrics_.subscriptions.add();
+  if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
 }
 
 /// False if the client was not subscribed.
@@ -173,6 +172,7 @@ void Hub<App, Host>::publish_data(std::string_view channel, std::string_view dat
 
 template <class App, class Host>
 std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::string_view json_text) {
+  const KeepsClients keeps(*this);
   if (check_channel(channel)) return errc::invalid_channel;
   if (!is_utf8(json_text) || !is_sendable_json(json_text)) return errc::invalid_json;
   publish_data(channel, json_text, [](std::error_code) {});
@@ -182,6 +182,7 @@ std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::stri
 template <class App, class Host>
 std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::uint32_t type,
                                                std::span<const std::byte> payload) {
+  const KeepsClients keeps(*this);
   if (check_channel(channel)) return errc::invalid_channel;
   const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
   metrics_.publishes.add();

@@ -19,6 +19,7 @@ void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
     hold(id);
     host_.spawn(await_call(id, std::move(call), std::move(then)));
   } else if constexpr (std::is_void_v<Result>) {
+    const KeepsClients keeps(*this);
     bool ok = false;
     try {
       call();
@@ -30,6 +31,7 @@ void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
     }
     then(ok);
   } else {
+    const KeepsClients keeps(*this);
     std::optional<Result> result;
     try {
       result.emplace(call());

@@ -164,6 +164,7 @@ void Hub<App, Host>::complete_subscribe(const Pending& pending, const std::strin
   answer_subscribed(pending, channel, is_local);
   join_channel(pending.client, channel, wants_presence);
   if constexpr (AppTraits<App>::has_on_subscribe) {
+    if (!subscribers_.is_subscribed(pending.client, channel)) return;  // presence_info has taken it off
     run(
         pending.client,
         [this, channel, connection = Connection<App>(*this, pending.client)]() mutable {

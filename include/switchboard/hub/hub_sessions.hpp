@@ -174,19 +174,28 @@ void Hub<App, Host>::end(ConnectionId id, PresenceMode mode, CloseReason reason)
 
 template <class App, class Host>
 void Hub<App, Host>::erase_client(std::uint32_t slot) {
-  clients_.erase(slot);
+  if (keeping_clients_ == 0) return clients_.erase(slot);
+  clients_[slot].is_erased = true;
+  kept_clients_.push_back(slot);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::erase_kept_clients() {
+  // What a User or State does at its end may end others.
+  for (const std::uint32_t slot : std::exchange(kept_clients_, {})) clients_.erase(slot);
 }
 
 template <class App, class Host>
 auto Hub<App, Host>::view(ConnectionId id) const -> ConnectionView {
   const ClientType* client = clients_.find(id.slot, id.generation);
-  if (client == nullptr) return {};
+  if (client == nullptr || client->is_erased) return {};
   return {&client->user, const_cast<StateOf<App>*>(&client->state), !client->has_ended,
           !client->has_ended && client->is_attached(), client->session != nullptr};
 }
 
 template <class App, class Host>
 bool Hub<App, Host>::close(ConnectionId id, CloseCode code, std::string_view reason) {
+  const KeepsClients keeps(*this);
   ClientType* client = find(id);
   if (client == nullptr) return false;
   if (client->is_attached())

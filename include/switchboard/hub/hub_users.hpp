@@ -102,6 +102,7 @@ void Hub<App, Host>::unsubscribe_locally(std::string_view user, std::string_view
 
 template <class App, class Host>
 std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::string_view object) {
+  const KeepsClients keeps(*this);
   if (!is_user_id(user)) return errc::invalid_user;
   if (!is_utf8(object) || !is_sendable_json(object, true)) return errc::invalid_json;
   const std::string_view trimmed = object.substr(object.find('{'));  // a frame begins with the brace
@@ -114,11 +115,11 @@ std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::st
 
 template <class App, class Host>
 void Hub<App, Host>::disconnect_user(std::string_view user, CloseCode code) {
+  const KeepsClients keeps(*this);
   if (!is_user_id(user)) return;
-  const std::string name(user);  // the view may be of the user that goes
-  disconnect_locally(name, code);
+  disconnect_locally(user, code);
   send_to_peers(
-      user_channel(name),
+      user_channel(user),
       [&] {
         return Envelope{.kind = Envelope::Kind::disconnect, .number = static_cast<std::uint32_t>(code)};
       },
@@ -127,11 +128,11 @@ void Hub<App, Host>::disconnect_user(std::string_view user, CloseCode code) {
 
 template <class App, class Host>
 void Hub<App, Host>::unsubscribe_user(std::string_view user, std::string_view channel) {
+  const KeepsClients keeps(*this);
   if (!is_user_id(user) || check_channel(channel)) return;
-  const std::string name(user);
-  unsubscribe_locally(name, channel);
+  unsubscribe_locally(user, channel);
   send_to_peers(
-      user_channel(name), [&] { return Envelope{.kind = Envelope::Kind::unsubscribe, .text = channel}; },
+      user_channel(user), [&] { return Envelope{.kind = Envelope::Kind::unsubscribe, .text = channel}; },
       [](std::error_code) {});
 }
 

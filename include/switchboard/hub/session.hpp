@@ -156,6 +156,7 @@ struct Client {
   std::uint16_t publishes_pending = 0;  ///< not yet accepted by the broker
   Presence presence = Presence::active;
   bool has_ended = false;  ///< only its on_close is still under way
+  bool is_erased = false;  ///< that is over, too, but a call may still refer to what is in here
 
   explicit Client(UserOf<App>&& who) : user(std::move(who)) {}
   bool is_attached() const { return transport != none; }
