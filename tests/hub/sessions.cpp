@@ -112,6 +112,27 @@ TEST_CASE("parked logs have a bound in bytes, and the longest parked session goe
   REQUIRE(hall.metric(&Metrics::parked_bytes) <= 10'000);
 }
 
+TEST_CASE("a client that comes back again and again and reads nothing makes its log no larger") {
+  const bool is_cut = GENERATE(true, false);  // or one socket takes over from the other
+  CAPTURE(is_cut);
+  Hall<> hall({.sessions = {.replay = 10}});
+  auto ws = hall.connect("ann");
+  subscribe(ws, "news");
+  const std::string session = ws.session();
+  ws.cut();
+  for (int cycle = 0; cycle < 10; ++cycle) {
+    auto deaf = connect_by_hand(hall.app, "/ws?token=ann&last_seq=0&session=" + session, 300);
+    for (int i = 0; i < 50; ++i) hall.app.shard().publish("news", std::string(1'000, 'x'));
+    hall.app.run();
+    REQUIRE(hall.metric(&Metrics::sessions_attached) == 1);
+    if (is_cut) deaf.cut();
+    REQUIRE(hall.metric(&Metrics::parked_bytes) < 75'000);
+  }
+  auto back = hall.connect("ann", {.session = session, .last_seq = 0});
+  REQUIRE(back.session() == session);
+  REQUIRE(back.welcome()["replayed"] == 60);  // ten, and the fifty that were unwritten
+}
+
 TEST_CASE("the bound on parked bytes is shared by the shards") {
   Hall<> hall({.shards = 2, .sessions = {.parked_bytes = 10'000}});
   for (const std::string user : {"ann", "ben"}) {

@@ -223,6 +223,7 @@ void Hub<App, Host>::take_over(ConnectionId id) {
   Transport& old = transports_[client.transport];
   begin_close(old, CloseCode::replaced, "another connection has taken the session over", false,
               Phase::closing);
+  client.session->log.park();  // for a moment, so that what is not written yet adds up no further
   old.client = none;
   client.transport = none;
   metrics_.connections.subtract();
