@@ -71,7 +71,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   using BrokerPortType = decltype(std::declval<BrokerOf<App>&>().attach(std::declval<asio::any_io_executor>(),
                                                                         std::declval<BrokerSink&>()));
 
-  /// The App is given later, since its factory takes this shard.
+  /// The App is given later, since its factory takes this shard; it may use it, so attach comes first.
   Hub(Host& host, HubOptions<App> options, unsigned shard = 0, unsigned shard_count = 1);
   ~Hub() override;
 
