@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What an App may do while it is made.
+// What an App may do while it is made, and options at the end of their range.
 #include "hub/apps.hpp"
 #include "support/catch.hpp"
 
 using namespace hub_tests;
+using namespace std::chrono_literals;
+using switchboard::Duration;
 
 namespace {
 
@@ -35,4 +37,20 @@ TEST_CASE("an App may publish in its constructor") {
     bench.test.shard(shards - 1).publish("status", "still up");
     CHECK(ws.receive_json()["data"] == "still up");
   }
+}
+
+TEST_CASE("times without end are never") {
+  Bench<> bench({.sessions = {.time_to_live = Duration::max(), .presence_grace = Duration::max()},
+                 .limits = {.handshake_timeout = Duration::max()}});
+  auto watcher = bench.connect("bob");
+  watcher.send_json({{"action", "subscribe"}, {"channel", "c"}, {"presence", true}});
+  CHECK(watcher.receive_json()["status"] == "subscribed");
+  auto ws = bench.subscriber("ann", "c", {});
+  CHECK(watcher.receive_json()["type"] == "join");
+  bench.test.advance(1s);
+  ws.cut();
+  bench.test.advance(24h * 365);
+  auto back = bench.connect("ann", {.session = ws.session(), .last_seq = 0});
+  CHECK(back.session() == ws.session());
+  CHECK(watcher.is_idle());  // never left
 }

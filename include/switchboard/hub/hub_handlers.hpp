@@ -162,7 +162,7 @@ void Hub<App, Host>::call_after(Duration delay, std::function<void()> function) 
   DelayedCall& call = calls_.back();
   call.position = std::prev(calls_.end());
   call.function = std::move(function);
-  wheel_.schedule(call, host_.now() + delay);
+  wheel_.schedule(call, later(host_.now(), delay));
   schedule_wake_up();
 }
 

@@ -15,7 +15,7 @@ TransportId Hub<App, Host>::open(const net::Address& peer, Admission admission) 
   transport.owner = slot;
   transport.handshake = std::make_unique<Transport::Handshake>(
       Transport::Handshake{peer, admission, RequestParser(options_.limits.max_header_bytes), {}});
-  wheel_.schedule(transport, host_.now() + options_.limits.handshake_timeout);
+  wheel_.schedule(transport, later(host_.now(), options_.limits.handshake_timeout));
   schedule_wake_up();
   return TransportId{slot};
 }

@@ -32,7 +32,7 @@ void Hub<App, Host>::leave_presence(const ClientType& client, const std::string&
     if (client.user.id.empty()) return;
     const Duration grace = options_.sessions.presence_grace;
     const bool has_grace = client.presence == PresenceMode::cut && grace > Duration{};
-    const auto effect = has_grace ? roster_.cut(channel, client.user.id, host_.now() + grace)
+    const auto effect = has_grace ? roster_.cut(channel, client.user.id, later(host_.now(), grace))
                                   : roster_.leave(channel, client.user.id, host_.now());
     settle_presence(effect, channel, client.user.id);
   }

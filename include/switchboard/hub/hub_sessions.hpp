@@ -76,7 +76,7 @@ void Hub<App, Host>::park(ConnectionId id, PresenceMode mode) {
   session.parked_position = parked_.insert(parked_.end(), id);
   metrics_.sessions_parked.add();
   account_parked(client);
-  wheel_.schedule(session, host_.now() + options_.sessions.time_to_live);
+  wheel_.schedule(session, later(host_.now(), options_.sessions.time_to_live));
 
   const PresenceMode before = std::exchange(client.presence, mode);
   for (const std::string& channel : subscribers_.channels_of(id)) lower_presence(client, before, channel);

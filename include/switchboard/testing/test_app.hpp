@@ -94,7 +94,7 @@ class TestApp {
 
   /// Lets time pass, from timer to timer.
   void advance(Duration duration) {
-    const TimePoint end = clock_.now() + duration;
+    const TimePoint end = later(clock_.now(), duration);
     run();
     while (true) {
       std::optional<TimePoint> next;
