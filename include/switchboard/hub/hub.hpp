@@ -149,6 +149,12 @@ class Hub final : public Shard<App>, private BrokerSink {
   static constexpr std::uint8_t max_close_extensions = 11;
   static constexpr std::size_t max_held_bytes = std::size_t{64} << 10;
   static constexpr std::size_t max_publishes_pending = 64;
+  // What a parked session takes besides its log, about: more than it is where channels are shared.
+  static constexpr std::size_t session_cost = 1024;
+  static constexpr std::size_t request_id_cost = 192;
+  static constexpr std::size_t subscription_cost(std::string_view channel) {
+    return 256 + 4 * channel.size();
+  }
   static constexpr std::size_t max_queued_frames = 4096;  // a flood of empty pings weighs little by its bytes
 
   /// A request being carried out: who is to be answered, and with which "id" (as written; empty: none).
@@ -320,6 +326,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void park(ConnectionId id, PresenceMode mode);
   void unpark(ClientType& client);
   void account_parked(ClientType& client);
+  void account_subscription(ConnectionId id, std::string_view channel, bool is_new);
   void enforce_parked_bounds(ConnectionId newest);
   void end(ConnectionId id, PresenceMode mode, CloseReason reason);
   void erase_client(std::uint32_t slot);

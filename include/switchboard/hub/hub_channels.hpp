@@ -15,6 +15,7 @@ void Hub<App, Host>::join_channel(ConnectionId id, const std::string& channel, b
   if (wants_presence) watchers_.subscribe(id, channel);
   if (!subscribers_.subscribe(id, channel)) return;
   metrics_.subscriptions.add();
+  account_subscription(id, channel, true);
   if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
 }
 
@@ -24,6 +25,7 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
   const std::string channel(name);
   if (!subscribers_.unsubscribe(id, channel)) return false;
   metrics_.subscriptions.subtract();
+  account_subscription(id, channel, false);
   watchers_.unsubscribe(id, channel);
   const ClientType& client = *find(id);
   if (client.presence == PresenceMode::active)

@@ -106,8 +106,23 @@ template <class App, class Host>
 void Hub<App, Host>::account_parked(ClientType& client) {
   Session& session = *client.session;
   metrics_.parked_bytes.subtract(session.parked_bytes);
-  session.parked_bytes = session.log.bytes();
+  const std::size_t ids =
+      (session.publish_ids ? session.publish_ids->size() : 0) + 2 * client.written_ids.size();
+  session.parked_bytes =
+      session_cost + session.log.bytes() + session.subscription_bytes + ids * request_id_cost;
   metrics_.parked_bytes.add(session.parked_bytes);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::account_subscription(ConnectionId id, std::string_view channel, bool is_new) {
+  ClientType& client = *find(id);
+  if (!client.session) return;
+  Session& session = *client.session;
+  if (is_new)
+    session.subscription_bytes += subscription_cost(channel);
+  else
+    session.subscription_bytes -= subscription_cost(channel);
+  if (session.log.is_parked()) account_parked(client);
 }
 
 /// Ends the longest parked sessions, of this user and then of all, until they are within their bounds.
@@ -136,7 +151,10 @@ void Hub<App, Host>::enforce_parked_bounds(ConnectionId newest) {
     }
   }
   const std::size_t max_bytes = options_.sessions.parked_bytes / shard_count_;
-  while (metrics_.parked_bytes.value() > max_bytes && !parked_.empty()) evict(parked_.front());
+  const std::size_t max_sessions = options_.sessions.max_sessions / shard_count_ +
+                                   (options_.sessions.max_sessions % shard_count_ != 0 ? 1 : 0);
+  while ((metrics_.parked_bytes.value() > max_bytes || parked_.size() > max_sessions) && !parked_.empty())
+    evict(parked_.front());
 }
 
 /// The end of a plain client's connection, or of a session.

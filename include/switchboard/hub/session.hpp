@@ -77,6 +77,7 @@ class PublishIds {
     ids_[oldest_] = id;
     oldest_ = (oldest_ + 1) % remembered;
   }
+  std::size_t size() const { return ids_.size(); }
   void erase(std::string_view id) {
     for (std::string& known : ids_)
       if (known == id) known.clear();  // no id is empty
@@ -99,6 +100,7 @@ class WrittenIds {
     if (ids_->size() == remembered) ids_->erase(ids_->begin());
     ids_->emplace_back(std::move(parsed), written);
   }
+  std::size_t size() const { return ids_ ? ids_->size() : 0; }
   /// The id as it came, of one that was parsed and written again. Once for each.
   std::string take(std::string parsed) {
     if (!ids_) return parsed;
@@ -128,6 +130,7 @@ struct Session : Timer {
   SessionId id;
   StatefulConnection<> log;
   std::unique_ptr<PublishIds> publish_ids;
+  std::size_t subscription_bytes = 0;                 ///< about what its subscriptions take
   std::list<ConnectionId>::iterator parked_position;  ///< in the hub's list, while parked
   std::size_t parked_bytes = 0;  ///< what the hub has counted for it; its client is `owner`
 };
