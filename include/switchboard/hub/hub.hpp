@@ -272,6 +272,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   // hub_channels
   void join_channel(ConnectionId id, const std::string& channel, bool wants_presence);
   bool leave_channel(ConnectionId id, std::string_view channel);
+  void tell_unsubscribed(ConnectionId id, const std::string& channel, bool is_denied);
+  void repeat_unsubscribed(ConnectionId id);
+  void note_told(const Transport& transport, const Message& frame);
   void link_channel(const std::string& channel, std::function<void(std::error_code)> then);
   void unlink_channel_if_unused(std::string_view channel);
   void deliver_to_channel(std::string_view channel, const Message& message);

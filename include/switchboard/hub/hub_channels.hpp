@@ -16,6 +16,8 @@ void Hub<App, Host>::join_channel(ConnectionId id, const std::string& channel, b
   if (!subscribers_.subscribe(id, channel)) return;
   metrics_.subscriptions.add();
   account_subscription(id, channel, true);
+  if (Session* session = find(id)->session.get(); session != nullptr && !session->revoked.empty())
+    std::erase_if(session->revoked, [&](const Revocation& one) { return one.channel == channel; });
   if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
 }
 
@@ -42,6 +44,41 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
         [](bool) {});
   }
   return true;
+}
+
+/// The client was taken off the channel. A session keeps that until it is written to a socket.
+template <class App, class Host>
+void Hub<App, Host>::tell_unsubscribed(ConnectionId id, const std::string& channel, bool is_denied) {
+  ClientType* client = find(id);
+  if (client == nullptr) return;
+  Message notice;
+  if (client->is_attached()) {
+    JsonObjectText text;
+    text.string("status", "unsubscribed").string("channel", channel);
+    if (is_denied) text.string("code", to_string(ErrorCode::subscribe_denied));
+    notice = EncodedMessage::frame(Opcode::text, text.take());
+    push_frame(transports_[client->transport], notice);
+  }
+  if (!client->session) return;
+  std::vector<Revocation>& revoked = client->session->revoked;
+  if (revoked.size() >= options_.limits.max_subscriptions && !revoked.empty()) revoked.erase(revoked.begin());
+  revoked.push_back({channel, std::move(notice)});
+  if (client->session->log.is_parked()) account_parked(*client);
+}
+
+/// The session has a new socket: what no other has taken is told on this one.
+template <class App, class Host>
+void Hub<App, Host>::repeat_unsubscribed(ConnectionId id) {
+  for (const Revocation& one : std::exchange(find(id)->session->revoked, {}))
+    tell_unsubscribed(id, one.channel, true);
+}
+
+/// The socket has taken this frame of its queue.
+template <class App, class Host>
+void Hub<App, Host>::note_told(const Transport& transport, const Message& frame) {
+  if (transport.client == none || !clients_[transport.client].session) return;
+  std::vector<Revocation>& revoked = clients_[transport.client].session->revoked;
+  if (!revoked.empty() && revoked.front().notice == frame) revoked.erase(revoked.begin());
 }
 
 /// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere

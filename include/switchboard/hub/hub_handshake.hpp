@@ -201,6 +201,7 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   std::string early = std::move(transport.handshake->unread);
   open_websocket(transport, slot, handoff);
   welcome(slot, missed.complete, missed.messages.size(), missed.missed);
+  repeat_unsubscribed(id);
 
   recheck_subscriptions(id, use);
   if constexpr (AppTraits<App>::has_on_resume) {
@@ -293,13 +294,8 @@ void Hub<App, Host>::recheck_subscriptions(ConnectionId id, TransportUse use) {
     for (const std::string& channel : channels) {
       if (find(id) == nullptr) return;  // the App has ended it meanwhile
       ask_may_subscribe(id, channel, [this, id, channel, answered](bool allowed) {
-        if (!allowed && find(id) != nullptr && leave_channel(id, channel)) {
-          push_answer(id, JsonObjectText()
-                              .string("status", "unsubscribed")
-                              .string("channel", channel)
-                              .string("code", to_string(ErrorCode::subscribe_denied))
-                              .take());
-        }
+        if (!allowed && find(id) != nullptr && leave_channel(id, channel))
+          tell_unsubscribed(id, channel, true);
         answered();
       });
     }

@@ -108,8 +108,8 @@ void Hub<App, Host>::account_parked(ClientType& client) {
   metrics_.parked_bytes.subtract(session.parked_bytes);
   const std::size_t ids =
       (session.publish_ids ? session.publish_ids->size() : 0) + 2 * client.written_ids.size();
-  session.parked_bytes =
-      session_cost + session.log.bytes() + session.subscription_bytes + ids * request_id_cost;
+  session.parked_bytes = session_cost + session.log.bytes() + session.subscription_bytes +
+                         session.revoked.size() * subscription_cost({}) + ids * request_id_cost;
   metrics_.parked_bytes.add(session.parked_bytes);
 }
 

@@ -96,7 +96,7 @@ template <class App, class Host>
 void Hub<App, Host>::unsubscribe_locally(std::string_view user, std::string_view channel) {
   for (const ConnectionId id : clients_of(user)) {
     if (find(id) == nullptr || !leave_channel(id, channel)) continue;
-    push_answer(id, JsonObjectText().string("status", "unsubscribed").string("channel", channel).take());
+    tell_unsubscribed(id, std::string(channel), false);
   }
 }
 

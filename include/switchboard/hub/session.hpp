@@ -122,6 +122,12 @@ class WrittenIds {
 /// What a hub's timers stand for.
 enum class TimerKind : std::uint8_t { transport, session, presence, call };
 
+/// A channel that a session was taken off without having asked, until its client has been told.
+struct Revocation {
+  std::string channel;
+  EncodedMessage::Ptr notice;  ///< as it was queued for the socket that the session has; else null
+};
+
 /// What makes a client stateful: it outlives its socket. The timer is its time to live while parked.
 struct Session : Timer {
   explicit Session(ReplayOptions replay)
@@ -130,6 +136,7 @@ struct Session : Timer {
   SessionId id;
   StatefulConnection<> log;
   std::unique_ptr<PublishIds> publish_ids;
+  std::vector<Revocation> revoked;
   std::size_t subscription_bytes = 0;                 ///< about what its subscriptions take
   std::list<ConnectionId>::iterator parked_position;  ///< in the hub's list, while parked
   std::size_t parked_bytes = 0;  ///< what the hub has counted for it; its client is `owner`
