@@ -289,7 +289,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void tell_gap(std::string_view channel);
 
   // hub_users
-  void link_user(const std::string& user, std::function<void()> then);
+  using Admitted = std::function<void(std::optional<CloseCode>)>;
+  void link_user(const std::string& user, Admitted then);
   void confirm_user(const std::string& user, std::uint64_t number);
   void unlink_user_if_unused(const std::string& user);
   void add_to_user(std::uint32_t slot);
@@ -370,7 +371,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   /// A user whose channel the broker has not confirmed yet, and whose clients wait for that.
   struct LinkingUser {
     std::uint64_t number = 0;  // tells it from an earlier one of the same user
-    std::vector<std::function<void()>> waiting;
+    std::vector<std::pair<Admitted, std::optional<CloseCode>>> waiting;  // and how each was disconnected
   };
 
   Host& host_;

@@ -121,13 +121,17 @@ void Hub<App, Host>::admit(TransportUse use, Handoff<App> handoff) {
   }
   const std::string user = handoff.user.id;
   auto waiting = std::make_shared<Handoff<App>>(std::move(handoff));
-  link_user(user, [this, use, user, waiting] {
+  link_user(user, [this, use, user, waiting](std::optional<CloseCode> disconnected) {
     if (find(use) == nullptr) return unlink_user_if_unused(user);  // it has gone meanwhile
     if (is_draining_) {
       refuse(use, refusals::server_draining());
       return unlink_user_if_unused(user);
     }
+    if (disconnected) transports_[use.slot].handshake->unread.clear();  // it is let in to be told why not
     connect(use, std::move(*waiting));
+    const Transport* transport = disconnected ? find(use) : nullptr;
+    if (transport != nullptr && transport->client != none)
+      close(id_of(transport->client), *disconnected, "disconnected by the server");
   });
 }
 

@@ -158,8 +158,9 @@ struct Client {
   [[no_unique_address]] StateOf<App> state{};
   std::unique_ptr<Session> session;  ///< none for a plain client
   WrittenIds written_ids;
-  std::uint32_t transport = none;  ///< its socket's slot; none while parked
-  std::uint32_t user_next = none;  ///< ring of the clients of one user, by slot; see UserIndex
+  std::unique_ptr<std::string> subscribing;  ///< the channel it is asking for; none once that is taken back
+  std::uint32_t transport = none;            ///< its socket's slot; none while parked
+  std::uint32_t user_next = none;            ///< ring of the clients of one user, by slot; see UserIndex
   std::uint32_t user_previous = none;
   std::uint32_t user_chain = none;
   std::uint16_t busy = 0;               ///< handlers and broker calls that later requests wait for
