@@ -149,7 +149,8 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
   if (link == nullptr) return;
   const auto heard = ChannelLinks::hear(*link, envelope.origin, envelope.counter);
   if (heard == ChannelLinks::Heard::repeated) return;
-  if (heard == ChannelLinks::Heard::after_gap) tell_gap(channel);
+  // Before the broker has confirmed the channel nothing was promised, and a hole is that of an earlier link.
+  if (heard == ChannelLinks::Heard::after_gap && link->is_confirmed) tell_gap(channel);
   switch (envelope.kind) {
     case Envelope::Kind::json:
       return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)));
