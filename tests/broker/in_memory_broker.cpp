@@ -197,6 +197,49 @@ TEST_CASE("beyond max_pending a publish is refused and goes to nobody") {
   CHECK(quick.heard == numbers(0, 7));
 }
 
+TEST_CASE("a ring is full by bytes too, and one message is always accepted") {
+  InMemoryBroker broker({.max_link_bytes = 1'000});
+  Shard first(broker), second(broker);
+  second.subscribe("news");
+  settle(first, second);
+  std::vector<std::string> sent;
+  const auto publish = [&](std::size_t bytes) {
+    const std::string letters(bytes, static_cast<char>('a' + sent.size()));
+    sent.push_back("news:" + letters);
+    first.publish("news", letters);
+  };
+  publish(5'000);
+  first.turn();
+  CHECK(first.published.size() == 1);
+  for (const std::size_t bytes : {300, 300, 300, 300}) publish(bytes);
+  first.turn();
+  CHECK(first.published.size() == 1);
+  second.turn();
+  first.turn();
+  CHECK(first.published.size() == 4);  // three fit at a time
+  publish(5'000);
+  settle(first, second);
+  CHECK(first.published == Errors(6));
+  CHECK(second.heard == sent);
+}
+
+TEST_CASE("what waits for room is bounded in bytes too") {
+  InMemoryBroker broker({.max_link_bytes = 1'000, .max_pending_bytes = 1'000});
+  Shard first(broker), second(broker);
+  second.subscribe("news");
+  settle(first, second);
+  for (int i = 0; i < 5; ++i) first.publish("news", std::string(600, 'x'));  // one on its way, one waits
+  settle(first, second);
+  CHECK(std::count(first.published.begin(), first.published.end(), std::error_code{}) == 2);
+  CHECK(std::count(first.published.begin(), first.published.end(), broker_errc::queue_full) == 3);
+  CHECK(second.heard.size() == 2);
+  for (int i = 0; i < 20; ++i) {
+    first.publish("news", std::string(600, 'x'));
+    settle(first, second);
+  }
+  CHECK(second.heard.size() == 22);
+}
+
 TEST_CASE("a port that does not listen holds up no other") {
   InMemoryBroker broker({.ring_capacity = 2});
   Shard first(broker), stuck(broker), quick(broker);

@@ -913,6 +913,42 @@ struct App : WellFormedRaw<App> {
 };
 END
 
+// not raw: on_subscribe
+CASE(raw_mode_with_on_subscribe)
+struct App : WellFormedRaw<App> {
+  void on_subscribe(sb::Connection<App>, std::string_view);
+};
+END
+
+// not raw: on_unsubscribe
+CASE(raw_mode_with_on_unsubscribe)
+struct App : WellFormedRaw<App> {
+  void on_unsubscribe(sb::Connection<App>, std::string_view);
+};
+END
+
+// not raw: presence_info
+CASE(raw_mode_with_presence_info)
+struct App : WellFormedRaw<App> {
+  json presence_info(const User&, std::string_view);
+};
+END
+
+// says: nothing calls presence_info, as the Broker keeps no presence: its port is no sb::PresencePort
+CASE(presence_info_with_a_broker_without_presence)
+struct App : WellFormed<App> {
+  using Broker = BrokerWith<PortWithoutPresence>;
+};
+END
+
+// compiles
+CASE(broker_without_presence)
+struct App : Identified {
+  using Broker = BrokerWith<PortWithoutPresence>;
+  using Access = sb::OpenAccess;
+};
+END
+
 // says: raw mode has no JSON heartbeat: using Heartbeat = sb::PingFrameHeartbeat;
 CASE(raw_mode_with_json_beats)
 struct App : WellFormedRaw<App> {

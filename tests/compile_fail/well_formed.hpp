@@ -39,10 +39,17 @@ struct WellFormedRaw : Identified {
   void on_binary(sb::Connection<App>, std::span<const std::byte>);
 };
 
-struct WellFormedPort {
+struct PortWithoutPresence {
   void subscribe(std::string_view, sb::Done);
   void unsubscribe(std::string_view);
   void publish(std::string_view, sb::Payload, sb::Done);
+};
+
+struct WellFormedPort : PortWithoutPresence {
+  using Changed = std::function<void(std::error_code, sb::PresenceChange)>;
+  void enter(std::string_view, std::string_view, std::string, Changed);
+  void leave(std::string_view, std::string_view, Changed);
+  void query(std::string_view, std::function<void(std::error_code, std::vector<sb::PresenceEntry>)>);
 };
 
 struct WellFormedBroker {

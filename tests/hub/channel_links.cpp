@@ -123,3 +123,12 @@ TEST_CASE("when too many channels are numbered, a new origin begins at 1") {
   CHECK(origin != 100);
   CHECK(counters.next("b", origin) == 1);
 }
+
+TEST_CASE("what was heard before a link is confirmed says nothing about what follows") {
+  ChannelLinks links;
+  ChannelLinks::Link& link = *links.open("news").first;
+  CHECK(ChannelLinks::hear(link, 1, 7) == Heard::next);  // still under way from an earlier link
+  links.confirm("news", link.number, {});
+  CHECK(ChannelLinks::hear(link, 1, 12) == Heard::next);
+  CHECK(ChannelLinks::hear(link, 1, 14) == Heard::after_gap);
+}

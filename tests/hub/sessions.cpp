@@ -73,7 +73,7 @@ TEST_CASE("anonymous sessions have no common bound per user") {
 }
 
 TEST_CASE("parked logs have a bound in bytes, and the longest parked session goes first") {
-  Hall<> hall({.sessions = {.parked_bytes = 10'000}});
+  Hall<> hall({.sessions = {.parked_bytes = 13'000}});  // 1 KiB for each session itself
   std::vector<std::string> sessions;
   const auto park = [&](const std::string& user, std::size_t bytes) {
     auto ws = hall.connect(user);
@@ -85,7 +85,7 @@ TEST_CASE("parked logs have a bound in bytes, and the longest parked session goe
   park("ben", 3'000);
   park("cat", 3'000);
   REQUIRE(hall.metric(&Metrics::sessions_parked) == 3);
-  REQUIRE(hall.metric(&Metrics::parked_bytes) > 9'000);
+  REQUIRE(hall.metric(&Metrics::parked_bytes) > 12'000);
   SECTION("when another parks") {
     park("dan", 3'000);
     REQUIRE(hall.metric(&Metrics::sessions_parked) == 3);
@@ -99,21 +99,91 @@ TEST_CASE("parked logs have a bound in bytes, and the longest parked session goe
     REQUIRE_FALSE(is_there(hall, sessions[0]));
   }
   SECTION("when one alone is over it") {
-    park("dan", 11'000);
+    park("dan", 13'000);
     REQUIRE(hall.metric(&Metrics::sessions_parked) == 0);
     hall.require_empty();
   }
   SECTION("what is resumed no longer counts") {
     auto back = hall.connect("ann", {.session = sessions[0], .last_seq = 0});
-    REQUIRE(hall.metric(&Metrics::parked_bytes) < 6'200);
+    REQUIRE(hall.metric(&Metrics::parked_bytes) < 8'300);
     park("dan", 3'000);
     REQUIRE(hall.metric(&Metrics::sessions_evicted) == 0);
   }
-  REQUIRE(hall.metric(&Metrics::parked_bytes) <= 10'000);
+  REQUIRE(hall.metric(&Metrics::parked_bytes) <= 13'000);
+}
+
+TEST_CASE("a parked session counts, and each of its subscriptions, even if nothing was ever sent") {
+  Hall<> hall({.sessions = {.parked_bytes = 100'000}});
+  std::vector<std::string> sessions;
+  for (int i = 0; i < 200; ++i) {
+    auto ws = hall.connect("anonymous");
+    sessions.push_back(ws.session());
+    ws.cut();
+  }
+  const std::uint64_t parked = hall.metric(&Metrics::sessions_parked);
+  REQUIRE(parked < 100);
+  REQUIRE(parked > 50);
+  REQUIRE(hall.metric(&Metrics::sessions_evicted) == 200 - parked);
+  auto ws = hall.connect("anonymous");
+  for (int i = 0; i < 50; ++i) subscribe(ws, std::to_string(i) + std::string(190, 'c'));
+  ws.cut();
+  REQUIRE(hall.metric(&Metrics::sessions_parked) < parked - 40);  // about 1 KiB for each
+  hall.app.advance(3min);
+  hall.require_empty();
+}
+
+TEST_CASE("what a parked session is taken off no longer counts") {
+  Hall<> hall;
+  auto ws = hall.connect("ann");
+  hall.connect("ben").cut();
+  const std::uint64_t bare = hall.metric(&Metrics::parked_bytes);
+  ws.cut();
+  REQUIRE(hall.metric(&Metrics::parked_bytes) == 2 * bare);
+  hall.world.in_room["ann"](true);
+  REQUIRE(hall.metric(&Metrics::parked_bytes) > 2 * bare);
+  hall.world.in_room["ann"](false);
+  REQUIRE(hall.metric(&Metrics::parked_bytes) == 2 * bare);
+}
+
+TEST_CASE("there are at most so many parked sessions, and the longest parked goes first") {
+  const unsigned shards = GENERATE(1u, 2u);
+  Hall<> hall({.shards = shards, .sessions = {.max_sessions = 4}});
+  std::vector<std::string> sessions;
+  for (int i = 0; i < 6; ++i) {
+    auto ws = hall.connect("anonymous", {.shard = shards - 1});
+    sessions.push_back(ws.session());
+    ws.cut();
+  }
+  const std::uint64_t kept = 4 / shards;
+  REQUIRE(hall.metric(&Metrics::sessions_parked) == kept);
+  REQUIRE(hall.metric(&Metrics::sessions_evicted) == 6 - kept);
+  auto oldest = hall.connect("anonymous", {.session = sessions[6 - kept], .last_seq = 0});
+  REQUIRE(oldest.session() == sessions[6 - kept]);
+}
+
+TEST_CASE("a client that comes back again and again and reads nothing makes its log no larger") {
+  const bool is_cut = GENERATE(true, false);  // or one socket takes over from the other
+  CAPTURE(is_cut);
+  Hall<> hall({.sessions = {.replay = 10}});
+  auto ws = hall.connect("ann");
+  subscribe(ws, "news");
+  const std::string session = ws.session();
+  ws.cut();
+  for (int cycle = 0; cycle < 10; ++cycle) {
+    auto deaf = connect_by_hand(hall.app, "/ws?token=ann&last_seq=0&session=" + session, 300);
+    for (int i = 0; i < 50; ++i) hall.app.shard().publish("news", std::string(1'000, 'x'));
+    hall.app.run();
+    REQUIRE(hall.metric(&Metrics::sessions_attached) == 1);
+    if (is_cut) deaf.cut();
+    REQUIRE(hall.metric(&Metrics::parked_bytes) < 75'000);
+  }
+  auto back = hall.connect("ann", {.session = session, .last_seq = 0});
+  REQUIRE(back.session() == session);
+  REQUIRE(back.welcome()["replayed"] == 60);  // ten, and the fifty that were unwritten
 }
 
 TEST_CASE("the bound on parked bytes is shared by the shards") {
-  Hall<> hall({.shards = 2, .sessions = {.parked_bytes = 10'000}});
+  Hall<> hall({.shards = 2, .sessions = {.parked_bytes = 12'000}});
   for (const std::string user : {"ann", "ben"}) {
     auto ws = hall.connect(user, {.shard = 1});
     hall.world.send[user]({{"text", std::string(3'000, 'x')}});

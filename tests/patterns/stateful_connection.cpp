@@ -144,6 +144,45 @@ TEST_CASE("the bytes of a parked log are bounded likewise") {
   CHECK(log.bytes() == 12);
 }
 
+TEST_CASE("a log does not grow by being resumed and parked again while nothing is read") {
+  Log log(ReplayOptions{.max_messages = 10, .max_bytes = 100});
+  std::size_t most = 0, most_bytes = 0;
+  for (int cycle = 0; cycle < 50; ++cycle) {
+    CAPTURE(cycle);
+    for (int i = 0; i < 5; ++i) log.store_message("queued----");  // five of ten bytes wait for the socket
+    log.park();
+    for (int i = 0; i < 100; ++i) log.store_message("missed----");
+    most = std::max(most, log.kept_count());
+    most_bytes = std::max(most_bytes, log.bytes());
+    CHECK(log.kept_count() == 15);
+    CHECK(log.bytes() == 150);
+    log.resume(0);
+  }
+  CHECK(most == 15);
+  CHECK(most_bytes == 150);
+}
+
+TEST_CASE("what was promised to be replayed stays kept as long as it is not written") {
+  Log log = make_log(6, {.max_messages = 2});
+  log.park();  // all six were unwritten
+  log.resume(0);
+  log.store_message("m7");
+  log.park();
+  CHECK(missed_text(log.get_missed_messages(0)) == "0: m1@1 m2@2 m3@3 m4@4 m5@5 m6@6 m7@7");
+  log.resume(0);
+  log.written(6);
+  log.park();  // only the seventh is unwritten
+  CHECK(missed_text(log.get_missed_messages(0)) == "5: m6@6 m7@7");
+}
+
+TEST_CASE("a log without a bound can be parked") {
+  Log log(ReplayOptions{.max_messages = std::size_t(-1), .max_bytes = std::size_t(-1)});
+  log.store_message("one");
+  log.park();
+  log.store_message("two");
+  CHECK(log.kept_count() == 2);
+}
+
 TEST_CASE("after a resume the old bound holds again, as soon as the replay is written") {
   Log log = make_log(4, {.max_messages = 2});
   log.park();

@@ -149,9 +149,20 @@ class Run {
   }
   void park() {
     if (!has_socket()) return;
-    parked_count_ = options_.max_messages + log_.unwritten_count();
-    parked_bytes_ = options_.max_bytes;
-    for (std::size_t i = 0; i < log_.unwritten_count(); ++i) parked_bytes_ += log_.unwritten(i).message.bytes;
+    std::size_t newer = 0, newer_bytes = 0, bytes = 0;
+    for (std::size_t i = 0; i < log_.unwritten_count(); ++i) {
+      const Log::Entry& entry = log_.unwritten(i);
+      bytes += entry.message.bytes;
+      if (entry.sequence.value <= replayed_until_) continue;  // was counted when it first was unwritten
+      ++newer;
+      newer_bytes += entry.message.bytes;
+    }
+    extra_count_ = std::min(log_.unwritten_count(), std::max(extra_count_, newer));
+    extra_bytes_ = std::min(bytes, std::max(extra_bytes_, newer_bytes));
+    most_newer_ = std::max(most_newer_, newer);
+    REQUIRE(extra_count_ <= most_newer_);  // resumes that read nothing add nothing
+    parked_count_ = options_.max_messages + extra_count_;
+    parked_bytes_ = options_.max_bytes + extra_bytes_;
     log_.park();
     has_begun_head_ = false;
   }
@@ -180,6 +191,7 @@ class Run {
   Client client_;
   std::uint64_t stored_ = 0, replayed_until_ = 0, acknowledged_ = 0;
   std::size_t parked_count_ = 0, parked_bytes_ = 0;
+  std::size_t extra_count_ = 0, extra_bytes_ = 0, most_newer_ = 0;
   bool has_begun_head_ = false;
 };
 

@@ -41,6 +41,20 @@ struct Numbered {
   }
 };
 
+// Speaks up as soon as it is there.
+struct Eager {
+  static inline std::atomic<int> published{0};
+
+  explicit Eager(sb::Shard<Eager>& shard) {
+    if (!shard.publish("status", "up")) ++published;
+  }
+  using Access = sb::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  std::optional<User> authenticate(const sb::UpgradeRequest&) { return User{"ann"}; }
+};
+
 // Its handlers take longer than its server lives. What one holds is gone before its App.
 struct Sleepy {
   static inline std::atomic<int> apps{0}, orphans{0};
@@ -173,6 +187,11 @@ TEST_CASE("each shard has an App of its own, made from its shard where that can 
     seen.insert(socket.receive_json()["shard"].get<int>());
   }
   CHECK(seen == std::set<int>{0, 1, 2});
+}
+
+TEST_CASE("an App may publish while the others are not made yet") {
+  const TestServer<Eager> server({.threads = 3});
+  REQUIRE(Eager::published == 3);
 }
 
 TEST_CASE("what the factory throws comes out of the constructor, and the port is free again") {

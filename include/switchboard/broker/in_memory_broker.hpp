@@ -18,10 +18,10 @@ namespace switchboard::inline v1 {
 
 /// The broker inside one process: it links the shards, and nothing else.
 ///
-/// Each ordered pair of ports is linked by a bounded lock-free ring. Every port knows which of the others
-/// want a channel, so a publish goes only where it is wanted, and a shard that sleeps is woken once for all
-/// that is published in a tick. With a single port a publish touches nothing. See `Port` for what holds
-/// beyond the contract.
+/// Each ordered pair of ports is linked by a lock-free ring, bounded in messages and bytes. Every port knows
+/// which of the others want a channel, so a publish goes only where it is wanted, and a shard that sleeps is
+/// woken once for all that is published in a tick. With a single port a publish touches nothing. See `Port`
+/// for what holds beyond the contract.
 ///
 /// A port's executor must be run by one thread at a time and outlive the port. The broker may go before its
 /// ports.
@@ -29,15 +29,19 @@ class InMemoryBroker {
  public:
   struct Options {
     std::size_t ring_capacity = 4096;  ///< messages under way between two ports; rounded up to a power of two
-    std::size_t max_pending = 65536;   ///< publishes of one port that wait for room in a ring
+    std::size_t max_link_bytes = std::size_t{64}
+                                 << 20;  ///< of those messages; a single one may be larger than that
+    std::size_t max_pending = 65536;     ///< publishes of one port that wait for room in a ring
+    std::size_t max_pending_bytes = std::size_t{256} << 20;  ///< of those; likewise
   };
   class Port;
 
   InMemoryBroker() : InMemoryBroker(Options{}) {}
   /// Throws std::invalid_argument for a ring without room.
   explicit InMemoryBroker(const Options& options)
-      : exchange_(
-            std::make_shared<in_memory::Exchange>(checked(options).ring_capacity, options.max_pending)) {}
+      : exchange_(std::make_shared<in_memory::Exchange>(
+            in_memory::Bounds{checked(options).ring_capacity, options.max_link_bytes, options.max_pending,
+                              options.max_pending_bytes})) {}
   InMemoryBroker(const InMemoryBroker&) = delete;
   InMemoryBroker& operator=(const InMemoryBroker&) = delete;
 
@@ -68,7 +72,8 @@ class InMemoryBroker {
 /// Beyond the contract of `BrokerPort`:
 /// - A message that is accepted is delivered, always: there is no `on_gap`. Where a ring is full the publish
 /// waits, and
-///   with it `done`; beyond `Options::max_pending` it goes to nobody and ends in `broker_errc::queue_full`.
+///   with it `done`; beyond `Options::max_pending` or `max_pending_bytes` it goes to nobody and ends in
+///   `broker_errc::queue_full`.
 /// - `subscribe` is idempotent, and one `unsubscribe` ends it. `done` needs the other ports' threads to take
 /// a turn.
 /// - Callbacks of one tick share one post. They may call the port, and may destroy it.

@@ -199,7 +199,10 @@ constexpr void check_types() {
                 "switchboard: State must be default-constructible, each session begins with State{}");
   check_heartbeat<HeartbeatOf<App>>();
   // Ours is held to its concept where it is defined, and is only declared here.
-  if constexpr (!std::same_as<BrokerOf<App>, InMemoryBroker>) check_broker<BrokerOf<App>>();
+  if constexpr (!std::same_as<BrokerOf<App>, InMemoryBroker>) {
+    check_broker<BrokerOf<App>>();
+    if constexpr (AppTraits<App>::has_presence_info) check_presence<BrokerOf<App>>();
+  }
   if constexpr (requires { typename App::Access; }) {
     static_assert(AppTraits<App>::has_open_access,
                   "switchboard: Access can only be: using Access = sb::OpenAccess;");
@@ -259,6 +262,9 @@ constexpr void check_raw_mode() {
   static_assert(!Has::has_may_publish, SWITCHBOARD_NOT_RAW(may_publish));
   static_assert(!Has::has_on_suspend, SWITCHBOARD_NOT_RAW(on_suspend));
   static_assert(!Has::has_on_resume, SWITCHBOARD_NOT_RAW(on_resume));
+  static_assert(!Has::has_on_subscribe, SWITCHBOARD_NOT_RAW(on_subscribe));
+  static_assert(!Has::has_on_unsubscribe, SWITCHBOARD_NOT_RAW(on_unsubscribe));
+  static_assert(!Has::has_presence_info, SWITCHBOARD_NOT_RAW(presence_info));
   static_assert(
       !requires { requires HeartbeatOf<App>::beat == Beat::json_ping; },
       "switchboard: raw mode has no JSON heartbeat: using Heartbeat = sb::PingFrameHeartbeat;");

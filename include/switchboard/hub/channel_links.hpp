@@ -51,6 +51,7 @@ class ChannelLinks {
     if (link == nullptr || link->number != number) return;
     link->is_asking = false;
     link->is_confirmed = !error;
+    link->heard.clear();  // whatever came before may have been of an earlier link, with a hole behind it
     // One by one: whoever is still waiting keeps the link from being taken for unused.
     while (link != nullptr && link->number == number && !link->waiting.empty()) {
       const Confirmed waiting = std::move(link->waiting.front());

@@ -71,7 +71,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   using BrokerPortType = decltype(std::declval<BrokerOf<App>&>().attach(std::declval<asio::any_io_executor>(),
                                                                         std::declval<BrokerSink&>()));
 
-  /// The App is given later, since its factory takes this shard.
+  /// The App is given later, since its factory takes this shard; it may use it, so attach comes first.
   Hub(Host& host, HubOptions<App> options, unsigned shard = 0, unsigned shard_count = 1);
   ~Hub() override;
 
@@ -150,12 +150,32 @@ class Hub final : public Shard<App>, private BrokerSink {
   static constexpr std::uint8_t max_close_extensions = 11;
   static constexpr std::size_t max_held_bytes = std::size_t{64} << 10;
   static constexpr std::size_t max_publishes_pending = 64;
+  // What a parked session takes besides its log, about: more than it is where channels are shared.
+  static constexpr std::size_t session_cost = 1024;
+  static constexpr std::size_t request_id_cost = 192;
+  static constexpr std::size_t subscription_cost(std::string_view channel) {
+    return 256 + 4 * channel.size();
+  }
   static constexpr std::size_t max_queued_frames = 4096;  // a flood of empty pings weighs little by its bytes
 
   /// A request being carried out: who is to be answered, and with which "id" (as written; empty: none).
   struct Pending {
     ConnectionId client;
     std::string id;
+  };
+  /// While one lives, what clients hold outlives their end: a call's arguments may lie in the very client
+  /// that the call ends, and a handler may go on with the User or State that it has.
+  class KeepsClients {
+   public:
+    explicit KeepsClients(Hub& hub) : hub_(hub) { ++hub_.keeping_clients_; }
+    KeepsClients(const KeepsClients&) = delete;
+    KeepsClients& operator=(const KeepsClients&) = delete;
+    ~KeepsClients() {
+      if (--hub_.keeping_clients_ == 0 && !hub_.kept_clients_.empty()) hub_.erase_kept_clients();
+    }
+
+   private:
+    Hub& hub_;
   };
   /// What is left to do with a client whose socket is gone.
   enum class Fate : std::uint8_t { park, destroy };
@@ -263,6 +283,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   // hub_channels
   void join_channel(ConnectionId id, const std::string& channel, bool wants_presence);
   bool leave_channel(ConnectionId id, std::string_view channel);
+  void tell_unsubscribed(ConnectionId id, const std::string& channel, bool is_denied);
+  void repeat_unsubscribed(ConnectionId id);
+  void note_told(const Transport& transport, const Message& frame);
   void link_channel(const std::string& channel, std::function<void(std::error_code)> then);
   void unlink_channel_if_unused(std::string_view channel);
   void deliver_to_channel(std::string_view channel, const Message& message);
@@ -277,7 +300,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void tell_gap(std::string_view channel);
 
   // hub_users
-  void link_user(const std::string& user, std::function<void()> then);
+  using Admitted = std::function<void(std::optional<CloseCode>)>;
+  void link_user(const std::string& user, Admitted then);
   void confirm_user(const std::string& user, std::uint64_t number);
   void unlink_user_if_unused(const std::string& user);
   void add_to_user(std::uint32_t slot);
@@ -317,9 +341,11 @@ class Hub final : public Shard<App>, private BrokerSink {
   void park(ConnectionId id, PresenceMode mode);
   void unpark(ClientType& client);
   void account_parked(ClientType& client);
+  void account_subscription(ConnectionId id, std::string_view channel, bool is_new);
   void enforce_parked_bounds(ConnectionId newest);
   void end(ConnectionId id, PresenceMode mode, CloseReason reason);
   void erase_client(std::uint32_t slot);
+  void erase_kept_clients();
 
   // hub_handlers
   template <class Call, class Then>
@@ -356,7 +382,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   /// A user whose channel the broker has not confirmed yet, and whose clients wait for that.
   struct LinkingUser {
     std::uint64_t number = 0;  // tells it from an earlier one of the same user
-    std::vector<std::function<void()>> waiting;
+    std::vector<std::pair<Admitted, std::optional<CloseCode>>> waiting;  // and how each was disconnected
   };
 
   Host& host_;
@@ -373,6 +399,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::optional<TimePoint> wake_at_;
   SlotTable<Transport> transports_;
   SlotTable<ClientType> clients_;
+  std::vector<std::uint32_t> kept_clients_;  // slots of those that have gone under a KeepsClients
+  std::size_t keeping_clients_ = 0;
   PubSubManager<ConnectionId, Message> subscribers_;
   PubSubManager<ConnectionId, Message> watchers_;  // subscribers that asked for join and leave
   ChannelLinks links_;

@@ -12,11 +12,13 @@ std::uint64_t Hub<App, Host>::conflation_key(std::string_view channel) {
 
 template <class App, class Host>
 void Hub<App, Host>::join_channel(ConnectionId id, const std::string& channel, bool wants_presence) {
-  if (subscribers_.subscribe(id, channel)) {
-    metrics_.subscriptions.add();
-    if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
-  }
   if (wants_presence) watchers_.subscribe(id, channel);
+  if (!subscribers_.subscribe(id, channel)) return;
+  metrics_.subscriptions.add();
+  account_subscription(id, channel, true);
+  if (Session* session = find(id)->session.get(); session != nullptr && !session->revoked.empty())
+    std::erase_if(session->revoked, [&](const Revocation& one) { return one.channel == channel; });
+  if (find(id)->presence == PresenceMode::active) enter_presence(id, channel, false);
 }
 
 /// False if the client was not subscribed.
@@ -25,6 +27,7 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
   const std::string channel(name);
   if (!subscribers_.unsubscribe(id, channel)) return false;
   metrics_.subscriptions.subtract();
+  account_subscription(id, channel, false);
   watchers_.unsubscribe(id, channel);
   const ClientType& client = *find(id);
   if (client.presence == PresenceMode::active)
@@ -41,6 +44,41 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
         [](bool) {});
   }
   return true;
+}
+
+/// The client was taken off the channel. A session keeps that until it is written to a socket.
+template <class App, class Host>
+void Hub<App, Host>::tell_unsubscribed(ConnectionId id, const std::string& channel, bool is_denied) {
+  ClientType* client = find(id);
+  if (client == nullptr) return;
+  Message notice;
+  if (client->is_attached()) {
+    JsonObjectText text;
+    text.string("status", "unsubscribed").string("channel", channel);
+    if (is_denied) text.string("code", to_string(ErrorCode::subscribe_denied));
+    notice = EncodedMessage::frame(Opcode::text, text.take());
+    push_frame(transports_[client->transport], notice);
+  }
+  if (!client->session) return;
+  std::vector<Revocation>& revoked = client->session->revoked;
+  if (revoked.size() >= options_.limits.max_subscriptions && !revoked.empty()) revoked.erase(revoked.begin());
+  revoked.push_back({channel, std::move(notice)});
+  if (client->session->log.is_parked()) account_parked(*client);
+}
+
+/// The session has a new socket: what no other has taken is told on this one.
+template <class App, class Host>
+void Hub<App, Host>::repeat_unsubscribed(ConnectionId id) {
+  for (const Revocation& one : std::exchange(find(id)->session->revoked, {}))
+    tell_unsubscribed(id, one.channel, true);
+}
+
+/// The socket has taken this frame of its queue.
+template <class App, class Host>
+void Hub<App, Host>::note_told(const Transport& transport, const Message& frame) {
+  if (transport.client == none || !clients_[transport.client].session) return;
+  std::vector<Revocation>& revoked = clients_[transport.client].session->revoked;
+  if (!revoked.empty() && revoked.front().notice == frame) revoked.erase(revoked.begin());
 }
 
 /// Calls `then` once the broker has confirmed the channel: from then on all that is published anywhere
@@ -111,7 +149,8 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
   if (link == nullptr) return;
   const auto heard = ChannelLinks::hear(*link, envelope.origin, envelope.counter);
   if (heard == ChannelLinks::Heard::repeated) return;
-  if (heard == ChannelLinks::Heard::after_gap) tell_gap(channel);
+  // Before the broker has confirmed the channel nothing was promised, and a hole is that of an earlier link.
+  if (heard == ChannelLinks::Heard::after_gap && link->is_confirmed) tell_gap(channel);
   switch (envelope.kind) {
     case Envelope::Kind::json:
       return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)));
@@ -173,6 +212,7 @@ void Hub<App, Host>::publish_data(std::string_view channel, std::string_view dat
 
 template <class App, class Host>
 std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::string_view json_text) {
+  const KeepsClients keeps(*this);
   if (check_channel(channel)) return errc::invalid_channel;
   if (!is_utf8(json_text) || !is_sendable_json(json_text)) return errc::invalid_json;
   publish_data(channel, json_text, [](std::error_code) {});
@@ -182,6 +222,7 @@ std::error_code Hub<App, Host>::publish_json(std::string_view channel, std::stri
 template <class App, class Host>
 std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::uint32_t type,
                                                std::span<const std::byte> payload) {
+  const KeepsClients keeps(*this);
   if (check_channel(channel)) return errc::invalid_channel;
   const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
   metrics_.publishes.add();

@@ -19,6 +19,7 @@ void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
     hold(id);
     host_.spawn(await_call(id, std::move(call), std::move(then)));
   } else if constexpr (std::is_void_v<Result>) {
+    const KeepsClients keeps(*this);
     bool ok = false;
     try {
       call();
@@ -30,6 +31,7 @@ void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
     }
     then(ok);
   } else {
+    const KeepsClients keeps(*this);
     std::optional<Result> result;
     try {
       result.emplace(call());
@@ -165,7 +167,7 @@ void Hub<App, Host>::call_after(Duration delay, std::function<void()> function) 
   DelayedCall& call = calls_.back();
   call.position = std::prev(calls_.end());
   call.function = std::move(function);
-  wheel_.schedule(call, host_.now() + delay);
+  wheel_.schedule(call, later(host_.now(), delay));
   schedule_wake_up();
 }
 

@@ -15,7 +15,7 @@ TransportId Hub<App, Host>::open(const net::Address& peer, Admission admission) 
   transport.owner = slot;
   transport.handshake = std::make_unique<Transport::Handshake>(
       Transport::Handshake{peer, admission, RequestParser(options_.limits.max_header_bytes), {}});
-  wheel_.schedule(transport, host_.now() + options_.limits.handshake_timeout);
+  wheel_.schedule(transport, later(host_.now(), options_.limits.handshake_timeout));
   schedule_wake_up();
   return TransportId{slot};
 }
@@ -121,13 +121,17 @@ void Hub<App, Host>::admit(TransportUse use, Handoff<App> handoff) {
   }
   const std::string user = handoff.user.id;
   auto waiting = std::make_shared<Handoff<App>>(std::move(handoff));
-  link_user(user, [this, use, user, waiting] {
+  link_user(user, [this, use, user, waiting](std::optional<CloseCode> disconnected) {
     if (find(use) == nullptr) return unlink_user_if_unused(user);  // it has gone meanwhile
     if (is_draining_) {
       refuse(use, refusals::server_draining());
       return unlink_user_if_unused(user);
     }
+    if (disconnected) transports_[use.slot].handshake->unread.clear();  // it is let in to be told why not
     connect(use, std::move(*waiting));
+    const Transport* transport = disconnected ? find(use) : nullptr;
+    if (transport != nullptr && transport->client != none)
+      close(id_of(transport->client), *disconnected, "disconnected by the server");
   });
 }
 
@@ -205,6 +209,7 @@ void Hub<App, Host>::resume(TransportUse use, Handoff<App> handoff, std::uint32_
   open_websocket(transport, slot, handoff);
   transport.held = std::move(held);
   welcome(slot, missed.complete, missed.messages.size(), missed.missed);
+  repeat_unsubscribed(id);
 
   recheck_subscriptions(id, use);
   if constexpr (AppTraits<App>::has_on_resume) {
@@ -228,6 +233,7 @@ void Hub<App, Host>::take_over(ConnectionId id) {
   Transport& old = transports_[client.transport];
   begin_close(old, CloseCode::replaced, "another connection has taken the session over", false,
               Phase::closing);
+  client.session->log.park();  // for a moment, so that what is not written yet adds up no further
   old.client = none;
   client.transport = none;
   metrics_.connections.subtract();
@@ -298,13 +304,8 @@ void Hub<App, Host>::recheck_subscriptions(ConnectionId id, TransportUse use) {
     for (const std::string& channel : channels) {
       if (find(id) == nullptr) return;  // the App has ended it meanwhile
       ask_may_subscribe(id, channel, [this, id, channel, answered](bool allowed) {
-        if (!allowed && find(id) != nullptr && leave_channel(id, channel)) {
-          push_answer(id, JsonObjectText()
-                              .string("status", "unsubscribed")
-                              .string("channel", channel)
-                              .string("code", to_string(ErrorCode::subscribe_denied))
-                              .take());
-        }
+        if (!allowed && find(id) != nullptr && leave_channel(id, channel))
+          tell_unsubscribed(id, channel, true);
         answered();
       });
     }

@@ -115,10 +115,12 @@ bool Hub<App, Host>::written(TransportId id, std::size_t bytes) {
       break;
     }
     bytes -= size;
-    if (from_queue)
+    if (from_queue) {
+      note_told(transport, transport.queue.front().message);
       transport.queue.pop_front();
-    else
+    } else {
       log->written(1);
+    }
   }
   transport.is_blocked = more;
   if (!more) {

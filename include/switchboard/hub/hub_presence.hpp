@@ -9,12 +9,19 @@ namespace switchboard::inline v1 {
 template <class App, class Host>
 void Hub<App, Host>::enter_presence(ConnectionId id, std::string_view name, bool was_cut) {
   if constexpr (keeps_presence()) {
-    const ClientType& client = *find(id);
-    if (client.user.id.empty()) return;
+    const ClientType* client = find(id);
+    if (client->user.id.empty()) return;
     const std::string channel(name);
-    const auto effect = roster_.enter(channel, client.user.id, was_cut);
-    if (effect == PresenceRoster::Effect::entered)
-      settle_presence(effect, channel, std::string(client.user.id), presence_info(client.user, channel));
+    std::string info;
+    if constexpr (AppTraits<App>::has_presence_info) {
+      if (!roster_.contains(channel, client->user.id)) info = presence_info(client->user, channel);
+      client = find(id);  // the App may have done anything to it
+      if (client == nullptr || client->presence != PresenceMode::active ||
+          !subscribers_.is_subscribed(id, channel))
+        return;
+    }
+    const std::string user = client->user.id;
+    settle_presence(roster_.enter(channel, user, was_cut), channel, user, info);
   }
 }
 
@@ -25,7 +32,7 @@ void Hub<App, Host>::leave_presence(const ClientType& client, const std::string&
     if (client.user.id.empty()) return;
     const Duration grace = options_.sessions.presence_grace;
     const bool has_grace = client.presence == PresenceMode::cut && grace > Duration{};
-    const auto effect = has_grace ? roster_.cut(channel, client.user.id, host_.now() + grace)
+    const auto effect = has_grace ? roster_.cut(channel, client.user.id, later(host_.now(), grace))
                                   : roster_.leave(channel, client.user.id, host_.now());
     settle_presence(effect, channel, client.user.id);
   }

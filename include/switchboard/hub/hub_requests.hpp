@@ -126,22 +126,30 @@ void Hub<App, Host>::handle_subscribe(Pending pending, const JsonRequest& reques
     return fail(pending, ErrorCode::field_invalid, "\"presence\" must be true or false");
   const bool wants_presence = request.presence.boolean;
   const std::string& channel = request.channel.string;
+  const auto deny = [this](const Pending& denied) {
+    fail(denied, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
+  };
   if (subscribers_.is_subscribed(pending.client, channel)) {
     if (wants_presence) watchers_.subscribe(pending.client, channel);
     hold(pending.client);
-    return link_channel(channel, [this, pending, channel](std::error_code error) {
-      answer_subscribed(pending, channel, static_cast<bool>(error));
+    return link_channel(channel, [this, pending, channel, deny](std::error_code error) {
+      if (subscribers_.is_subscribed(pending.client, channel))
+        answer_subscribed(pending, channel, static_cast<bool>(error));
+      else
+        deny(pending);  // taken off it meanwhile
       unlink_channel_if_unused(channel);
       release(pending.client);
     });
   }
   if (subscribers_.subscription_count(pending.client) >= options_.limits.max_subscriptions)
     return fail(pending, ErrorCode::subscribe_limit, "too many subscriptions on this connection");
-  ask_may_subscribe(pending.client, channel, [this, pending, channel, wants_presence](bool allowed) {
-    if (allowed)
-      accept_subscribe(pending, channel, wants_presence);
-    else
-      fail(pending, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
+  find(pending.client)->subscribing = std::make_unique<std::string>(channel);
+  ask_may_subscribe(pending.client, channel, [this, pending, channel, wants_presence, deny](bool allowed) {
+    ClientType* client = find(pending.client);
+    if (client == nullptr) return;
+    if (allowed && client->subscribing) return accept_subscribe(pending, channel, wants_presence);
+    client->subscribing.reset();
+    deny(pending);
   });
 }
 
@@ -149,7 +157,6 @@ void Hub<App, Host>::handle_subscribe(Pending pending, const JsonRequest& reques
 template <class App, class Host>
 void Hub<App, Host>::accept_subscribe(const Pending& pending, const std::string& channel,
                                       bool wants_presence) {
-  if (find(pending.client) == nullptr) return;
   hold(pending.client);
   link_channel(channel, [this, pending, channel, wants_presence](std::error_code error) {
     complete_subscribe(pending, channel, wants_presence, static_cast<bool>(error));
@@ -160,10 +167,16 @@ void Hub<App, Host>::accept_subscribe(const Pending& pending, const std::string&
 template <class App, class Host>
 void Hub<App, Host>::complete_subscribe(const Pending& pending, const std::string& channel,
                                         bool wants_presence, bool is_local) {
-  if (find(pending.client) == nullptr) return unlink_channel_if_unused(channel);
+  ClientType* client = find(pending.client);
+  if (client == nullptr) return unlink_channel_if_unused(channel);
+  if (!std::exchange(client->subscribing, nullptr)) {  // unsubscribe_user was faster
+    unlink_channel_if_unused(channel);
+    return fail(pending, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
+  }
   answer_subscribed(pending, channel, is_local);
   join_channel(pending.client, channel, wants_presence);
   if constexpr (AppTraits<App>::has_on_subscribe) {
+    if (!subscribers_.is_subscribed(pending.client, channel)) return;  // presence_info has taken it off
     run(
         pending.client,
         [this, channel, connection = Connection<App>(*this, pending.client)]() mutable {

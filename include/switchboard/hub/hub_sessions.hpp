@@ -76,7 +76,7 @@ void Hub<App, Host>::park(ConnectionId id, PresenceMode mode) {
   session.parked_position = parked_.insert(parked_.end(), id);
   metrics_.sessions_parked.add();
   account_parked(client);
-  wheel_.schedule(session, host_.now() + options_.sessions.time_to_live);
+  wheel_.schedule(session, later(host_.now(), options_.sessions.time_to_live));
 
   const PresenceMode before = std::exchange(client.presence, mode);
   for (const std::string& channel : subscribers_.channels_of(id)) lower_presence(client, before, channel);
@@ -106,8 +106,23 @@ template <class App, class Host>
 void Hub<App, Host>::account_parked(ClientType& client) {
   Session& session = *client.session;
   metrics_.parked_bytes.subtract(session.parked_bytes);
-  session.parked_bytes = session.log.bytes();
+  const std::size_t ids =
+      (session.publish_ids ? session.publish_ids->size() : 0) + 2 * client.written_ids.size();
+  session.parked_bytes = session_cost + session.log.bytes() + session.subscription_bytes +
+                         session.revoked.size() * subscription_cost({}) + ids * request_id_cost;
   metrics_.parked_bytes.add(session.parked_bytes);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::account_subscription(ConnectionId id, std::string_view channel, bool is_new) {
+  ClientType& client = *find(id);
+  if (!client.session) return;
+  Session& session = *client.session;
+  if (is_new)
+    session.subscription_bytes += subscription_cost(channel);
+  else
+    session.subscription_bytes -= subscription_cost(channel);
+  if (session.log.is_parked()) account_parked(client);
 }
 
 /// Ends the longest parked sessions, of this user and then of all, until they are within their bounds.
@@ -136,7 +151,10 @@ void Hub<App, Host>::enforce_parked_bounds(ConnectionId newest) {
     }
   }
   const std::size_t max_bytes = options_.sessions.parked_bytes / shard_count_;
-  while (metrics_.parked_bytes.value() > max_bytes && !parked_.empty()) evict(parked_.front());
+  const std::size_t max_sessions = options_.sessions.max_sessions / shard_count_ +
+                                   (options_.sessions.max_sessions % shard_count_ != 0 ? 1 : 0);
+  while ((metrics_.parked_bytes.value() > max_bytes || parked_.size() > max_sessions) && !parked_.empty())
+    evict(parked_.front());
 }
 
 /// The end of a plain client's connection, or of a session.
@@ -174,19 +192,28 @@ void Hub<App, Host>::end(ConnectionId id, PresenceMode mode, CloseReason reason)
 
 template <class App, class Host>
 void Hub<App, Host>::erase_client(std::uint32_t slot) {
-  clients_.erase(slot);
+  if (keeping_clients_ == 0) return clients_.erase(slot);
+  clients_[slot].is_erased = true;
+  kept_clients_.push_back(slot);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::erase_kept_clients() {
+  // What a User or State does at its end may end others.
+  for (const std::uint32_t slot : std::exchange(kept_clients_, {})) clients_.erase(slot);
 }
 
 template <class App, class Host>
 auto Hub<App, Host>::view(ConnectionId id) const -> ConnectionView {
   const ClientType* client = clients_.find(id.slot, id.generation);
-  if (client == nullptr) return {};
+  if (client == nullptr || client->is_erased) return {};
   return {&client->user, const_cast<StateOf<App>*>(&client->state), !client->has_ended,
           !client->has_ended && client->is_attached(), client->session != nullptr};
 }
 
 template <class App, class Host>
 bool Hub<App, Host>::close(ConnectionId id, CloseCode code, std::string_view reason) {
+  const KeepsClients keeps(*this);
   ClientType* client = find(id);
   if (client == nullptr) return false;
   if (client->is_attached())

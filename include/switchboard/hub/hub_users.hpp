@@ -5,21 +5,22 @@
 
 namespace switchboard::inline v1 {
 
-/// Calls `then` once the user can be reached here from every shard and node. Anonymous users cannot be.
+/// Calls `then` once the user can be reached here from every shard and node, with the code if it was
+/// disconnected meanwhile. Anonymous users cannot be reached.
 template <class App, class Host>
-void Hub<App, Host>::link_user(const std::string& user, std::function<void()> then) {
-  if (user.empty()) return then();
+void Hub<App, Host>::link_user(const std::string& user, Admitted then) {
+  if (user.empty()) return then({});
   const auto linking = linking_users_.find(user);
-  if (linking != linking_users_.end()) return linking->second.waiting.push_back(std::move(then));
-  if (users_.find(user) != none) return then();
+  if (linking != linking_users_.end()) return linking->second.waiting.push_back({std::move(then), {}});
+  if (users_.find(user) != none) return then({});
   const std::uint64_t number = ++last_user_number_;
   const bool must_wait = has_peers();
   if (must_wait) linking_users_[user] = {number, {}};
   port_->subscribe(user_channel(user), [this, user, number](std::error_code) { confirm_user(user, number); });
   if (must_wait)
-    linking_users_[user].waiting.push_back(std::move(then));
+    linking_users_[user].waiting.push_back({std::move(then), {}});
   else
-    then();
+    then({});
 }
 
 /// The broker's answer for this link of the user, which may have gone, or have been followed by another,
@@ -31,10 +32,10 @@ void Hub<App, Host>::confirm_user(const std::string& user, std::uint64_t number)
        found = linking_users_.find(user)) {
     if (found->second.number != number) return;
     auto& waiting = found->second.waiting;
-    const std::function<void()> then = std::move(waiting.front());
+    const auto [then, disconnected] = std::move(waiting.front());
     waiting.erase(waiting.begin());
     if (waiting.empty()) linking_users_.erase(found);
-    then();
+    then(disconnected);
   }
 }
 
@@ -89,19 +90,25 @@ void Hub<App, Host>::send_locally(std::string_view user, const Message& message)
 
 template <class App, class Host>
 void Hub<App, Host>::disconnect_locally(std::string_view user, CloseCode code) {
+  if (const auto linking = linking_users_.find(user); linking != linking_users_.end())
+    for (auto& [then, disconnected] : linking->second.waiting) disconnected = code;
   for (const ConnectionId id : clients_of(user)) close(id, code, "disconnected by the server");
 }
 
 template <class App, class Host>
 void Hub<App, Host>::unsubscribe_locally(std::string_view user, std::string_view channel) {
   for (const ConnectionId id : clients_of(user)) {
-    if (find(id) == nullptr || !leave_channel(id, channel)) continue;
-    push_answer(id, JsonObjectText().string("status", "unsubscribed").string("channel", channel).take());
+    ClientType* client = find(id);
+    if (client != nullptr && client->subscribing && *client->subscribing == channel)
+      client->subscribing.reset();  // a subscribe under way comes to nothing
+    if (client == nullptr || !leave_channel(id, channel)) continue;
+    tell_unsubscribed(id, std::string(channel), false);
   }
 }
 
 template <class App, class Host>
 std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::string_view object) {
+  const KeepsClients keeps(*this);
   if (!is_user_id(user)) return errc::invalid_user;
   if (!is_utf8(object) || !is_sendable_json(object, true)) return errc::invalid_json;
   const std::string_view trimmed = object.substr(object.find('{'));  // a frame begins with the brace
@@ -114,11 +121,11 @@ std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::st
 
 template <class App, class Host>
 void Hub<App, Host>::disconnect_user(std::string_view user, CloseCode code) {
+  const KeepsClients keeps(*this);
   if (!is_user_id(user)) return;
-  const std::string name(user);  // the view may be of the user that goes
-  disconnect_locally(name, code);
+  disconnect_locally(user, code);
   send_to_peers(
-      user_channel(name),
+      user_channel(user),
       [&] {
         return Envelope{.kind = Envelope::Kind::disconnect, .number = static_cast<std::uint32_t>(code)};
       },
@@ -127,11 +134,11 @@ void Hub<App, Host>::disconnect_user(std::string_view user, CloseCode code) {
 
 template <class App, class Host>
 void Hub<App, Host>::unsubscribe_user(std::string_view user, std::string_view channel) {
+  const KeepsClients keeps(*this);
   if (!is_user_id(user) || check_channel(channel)) return;
-  const std::string name(user);
-  unsubscribe_locally(name, channel);
+  unsubscribe_locally(user, channel);
   send_to_peers(
-      user_channel(name), [&] { return Envelope{.kind = Envelope::Kind::unsubscribe, .text = channel}; },
+      user_channel(user), [&] { return Envelope{.kind = Envelope::Kind::unsubscribe, .text = channel}; },
       [](std::error_code) {});
 }
 

@@ -22,7 +22,7 @@ struct HubMetrics {
   Counter connections;        ///< WebSocket connections that are open
   Counter sessions_attached;  ///< stateful sessions with a socket
   Counter sessions_parked;    ///< stateful sessions that wait for their client
-  Counter parked_bytes;       ///< of their logs
+  Counter parked_bytes;       ///< of their logs, with about what they and their subscriptions take besides
   Counter subscriptions;
   // since the start
   Counter connections_opened;

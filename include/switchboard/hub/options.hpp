@@ -18,8 +18,10 @@ struct SessionOptions {
   std::size_t replay = 100;                         ///< messages kept for a client that comes back
   std::size_t replay_bytes = std::size_t{4} << 20;  ///< and at most this many bytes of them
   std::size_t per_user = 16;                        ///< parked sessions of one user; beyond, the oldest goes
-  std::size_t parked_bytes = std::size_t{256}
-                             << 20;  ///< logs of parked sessions in the process; beyond, the oldest goes
+  std::size_t max_sessions = 100'000;               ///< parked in the process; beyond, the oldest goes
+  std::size_t parked_bytes =
+      std::size_t{256}
+      << 20;  ///< logs, subscriptions and the rest of parked sessions in the process; beyond, the oldest goes
   Duration presence_grace = std::chrono::seconds(10);  ///< how long a user who was cut off is still listed
 };
 

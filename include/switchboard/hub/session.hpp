@@ -77,6 +77,7 @@ class PublishIds {
     ids_[oldest_] = id;
     oldest_ = (oldest_ + 1) % remembered;
   }
+  std::size_t size() const { return ids_.size(); }
   void erase(std::string_view id) {
     for (std::string& known : ids_)
       if (known == id) known.clear();  // no id is empty
@@ -99,6 +100,7 @@ class WrittenIds {
     if (ids_->size() == remembered) ids_->erase(ids_->begin());
     ids_->emplace_back(std::move(parsed), written);
   }
+  std::size_t size() const { return ids_ ? ids_->size() : 0; }
   /// The id as it came, of one that was parsed and written again. Once for each.
   std::string take(std::string parsed) {
     if (!ids_) return parsed;
@@ -120,6 +122,12 @@ class WrittenIds {
 /// What a hub's timers stand for.
 enum class TimerKind : std::uint8_t { transport, session, presence, call };
 
+/// A channel that a session was taken off without having asked, until its client has been told.
+struct Revocation {
+  std::string channel;
+  EncodedMessage::Ptr notice;  ///< as it was queued for the socket that the session has; else null
+};
+
 /// What makes a client stateful: it outlives its socket. The timer is its time to live while parked.
 struct Session : Timer {
   explicit Session(ReplayOptions replay)
@@ -128,6 +136,8 @@ struct Session : Timer {
   SessionId id;
   StatefulConnection<> log;
   std::unique_ptr<PublishIds> publish_ids;
+  std::vector<Revocation> revoked;
+  std::size_t subscription_bytes = 0;                 ///< about what its subscriptions take
   std::list<ConnectionId>::iterator parked_position;  ///< in the hub's list, while parked
   std::size_t parked_bytes = 0;  ///< what the hub has counted for it; its client is `owner`
 };
@@ -148,14 +158,16 @@ struct Client {
   [[no_unique_address]] StateOf<App> state{};
   std::unique_ptr<Session> session;  ///< none for a plain client
   WrittenIds written_ids;
-  std::uint32_t transport = none;  ///< its socket's slot; none while parked
-  std::uint32_t user_next = none;  ///< ring of the clients of one user, by slot; see UserIndex
+  std::unique_ptr<std::string> subscribing;  ///< the channel it is asking for; none once that is taken back
+  std::uint32_t transport = none;            ///< its socket's slot; none while parked
+  std::uint32_t user_next = none;            ///< ring of the clients of one user, by slot; see UserIndex
   std::uint32_t user_previous = none;
   std::uint32_t user_chain = none;
   std::uint16_t busy = 0;               ///< handlers and broker calls that later requests wait for
   std::uint16_t publishes_pending = 0;  ///< not yet accepted by the broker
   Presence presence = Presence::active;
   bool has_ended = false;  ///< only its on_close is still under way
+  bool is_erased = false;  ///< that is over, too, but a call may still refer to what is in here
 
   explicit Client(UserOf<App>&& who) : user(std::move(who)) {}
   bool is_attached() const { return transport != none; }

@@ -42,11 +42,6 @@ constexpr bool is_silent() {
   if constexpr (HasBeat<Policy>) return Policy::beat == Beat::none;
   return false;
 }
-// Far enough is never: no overflow for a policy with Duration::max().
-constexpr TimePoint later(TimePoint time, Duration length) {
-  if (time.time_since_epoch().count() > 0 && length > TimePoint::max() - time) return TimePoint::max();
-  return time + length;
-}
 }  // namespace detail
 
 /// How a connection shows that it lives, and when it counts as dead.
@@ -146,7 +141,7 @@ std::string beat_text(const Policy& policy) {
 template <HeartbeatPolicy Policy>
 constexpr TimePoint silence_deadline(const Policy& policy, const HeartbeatState& state) {
   const Duration length = timeout(policy);
-  return length == Duration{} ? TimePoint::max() : detail::later(state.last_inbound, length);
+  return length == Duration{} ? TimePoint::max() : later(state.last_inbound, length);
 }
 
 /// A connection opens. Its first beat is due within (0, interval]: `spread`, a random number in [0, 1), puts
@@ -161,7 +156,7 @@ constexpr void start(const Policy& policy, HeartbeatState& state, TimePoint now,
   }
   const double fraction = std::clamp(spread, 0.0, 1.0);
   const auto skipped = Duration(static_cast<Duration::rep>(static_cast<double>(every.count()) * fraction));
-  state.next_beat = detail::later(now, std::max(every - skipped, Duration{1}));
+  state.next_beat = later(now, std::max(every - skipped, Duration{1}));
 }
 
 /// Any bytes from the peer are a sign of life. Ends a pause.
@@ -188,7 +183,7 @@ constexpr HeartbeatAction poll(const Policy& policy, HeartbeatState& state, Time
   if (state.next_beat == TimePoint::max() || now < state.next_beat) return HeartbeatAction::none;
   const Duration every = interval(policy);
   const Duration late = now - state.next_beat;
-  state.next_beat = detail::later(now - late % every, every);
+  state.next_beat = later(now - late % every, every);
   return HeartbeatAction::beat;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,8 +47,8 @@ struct ReplayOptions {
 ///
 /// It keeps the newest `max_messages` (at most `max_bytes` of them) and everything that is not written yet;
 /// `written` moves the boundary between the two. While parked (no socket) the bound is what it was plus what
-/// was unwritten then. The messages themselves are shared, never copied, where `Message` is a pointer. No
-/// thread may use it beside another.
+/// was unwritten then; a replay that was cut off again counts once, however often it is tried. The messages
+/// themselves are shared, never copied, where `Message` is a pointer. No thread may use it beside another.
 template <class Message = EncodedMessage::Ptr>
 class StatefulConnection {
   using Traits = MessageTraits<Message>;
@@ -133,13 +134,17 @@ class StatefulConnection {
     release_if_empty();
   }
 
-  /// The socket is gone. From now on the bound is the replay bound plus what is unwritten at this moment.
+  /// The socket is gone. From now on the bound is the replay bound plus what is unwritten at this moment. Of
+  /// a replay that is unwritten again no more counts than was beyond the replay bound before: a client that
+  /// comes back again and again without reading makes the log no larger.
   void park() {
     parked_ = true;
-    parked_messages_ = options_.max_messages + unwritten_count();
-    parked_bytes_ = options_.max_bytes;
-    for (std::size_t i = written_; i < entries_.size(); ++i)
-      parked_bytes_ += Traits::size(entries_[i].message);
+    std::size_t replay_bytes = 0;
+    const std::size_t replay = replay_count();
+    for (std::size_t i = 0; i < replay; ++i) replay_bytes += Traits::size(unwritten(i).message);
+    const std::size_t newer = unwritten_count() - replay;
+    extra_messages_ = std::min(replay + newer, std::max(extra_messages_, newer));
+    extra_bytes_ = std::min(replay_bytes + unwritten_bytes_, std::max(extra_bytes_, unwritten_bytes_));
     unwritten_bytes_ = 0;
     written_ = 0;
     trim();
@@ -242,12 +247,18 @@ class StatefulConnection {
 
   void trim() {
     if (parked_) {
-      while (!entries_.empty() && (entries_.size() > parked_messages_ || bytes_ > parked_bytes_)) pop_front();
+      while (is_over(entries_.size(), options_.max_messages, extra_messages_) ||
+             is_over(bytes_, options_.max_bytes, extra_bytes_))
+        pop_front();
     } else {
       while (written_ > 0 && (entries_.size() > options_.max_messages || bytes_ > options_.max_bytes))
         pop_front();
     }
     release_if_empty();
+  }
+
+  static bool is_over(std::size_t kept, std::size_t bound, std::size_t extra) {
+    return kept > extra && kept - extra > bound;  // the bound may be the largest number there is
   }
 
   void pop_front() {
@@ -267,8 +278,8 @@ class StatefulConnection {
   std::size_t written_ = 0;  // entries at the front that a socket has taken
   std::size_t bytes_ = 0;
   std::size_t unwritten_bytes_ = 0;
-  std::size_t parked_messages_ = 0;
-  std::size_t parked_bytes_ = 0;
+  std::size_t extra_messages_ = 0;  // beyond the replay bounds, when parked last
+  std::size_t extra_bytes_ = 0;
   bool parked_ = false;
 };
 

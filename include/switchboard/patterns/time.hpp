@@ -20,4 +20,10 @@ struct TimeAxis {
 /// A moment on that axis.
 using TimePoint = TimeAxis::time_point;
 
+/// `time + length`, but TimePoint::max() where that would overflow: far enough is never.
+constexpr TimePoint later(TimePoint time, Duration length) {
+  if (time.time_since_epoch().count() > 0 && length > TimePoint::max() - time) return TimePoint::max();
+  return time + length;
+}
+
 }  // namespace switchboard::inline v1

@@ -122,10 +122,9 @@ class Server {
     state_->commands = group_.make_loops([&](asio::io_context& context, unsigned shard, unsigned count) {
       return std::make_shared<Loop>(context, state_, hub_options(options), shard, count);
     });
-    for (const auto& loop : group_.loops()) {
-      loop->hub().set_app(factory(loop->hub()));
-      loop->hub().attach(*broker);
-    }
+    // All before the first App, which may publish as it is made.
+    for (const auto& loop : group_.loops()) loop->hub().attach(*broker);
+    for (const auto& loop : group_.loops()) loop->hub().set_app(factory(loop->hub()));
   }
 
   // Without a hold on the shards, which hold the state that this becomes a part of.

@@ -66,9 +66,9 @@ class TestApp {
     for (const auto& host : hosts_) hosts.push_back(host.get());
     for (unsigned i = 0; i < options.shards; ++i) {
       hosts_[i]->set_hub(*hubs_[i], hosts, commands_);
-      hubs_[i]->set_app(factory(*hubs_[i]));
       hubs_[i]->attach(broker_);
     }
+    for (const auto& hub : hubs_) hub->set_app(factory(*hub));  // which may use its shard at once
     run();
   }
   ~TestApp() {
@@ -94,7 +94,7 @@ class TestApp {
 
   /// Lets time pass, from timer to timer.
   void advance(Duration duration) {
-    const TimePoint end = clock_.now() + duration;
+    const TimePoint end = later(clock_.now(), duration);
     run();
     while (true) {
       std::optional<TimePoint> next;

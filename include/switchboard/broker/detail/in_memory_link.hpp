@@ -67,6 +67,68 @@ struct Message {
 };
 using MessagePtr = std::shared_ptr<const Message>;
 
+inline std::size_t size_of(std::string_view channel, const Payload& payload) {
+  return channel.size() + (payload ? payload->size() : 0);
+}
+inline std::size_t size_of(const Message& message) {
+  return size_of(message.channel, message.payload);
+}
+
+/// How much may be under way, see InMemoryBroker::Options.
+struct Bounds {
+  std::size_t ring_capacity, link_bytes, pending, pending_bytes;
+};
+
+/// The messages under way between two ports: a ring that is full by bytes too. A single message is always
+/// accepted.
+///
+/// Each side counts on a cache line of its own; the pushing one looks at the other's only when the ring seems
+/// full, and the popping one shows its count once for many messages.
+class MessageRing {
+ public:
+  explicit MessageRing(const Bounds& bounds) : ring_(bounds.ring_capacity), max_bytes_(bounds.link_bytes) {}
+
+  /// Pushing thread: true means that a message of this size would not be taken now.
+  bool is_full(std::size_t size) { return ring_.is_full() || !has_room(size); }
+  /// Pushing thread: false when the ring is full.
+  bool push(const MessagePtr& message) {
+    const std::size_t size = size_of(*message);
+    if (!has_room(size) || !ring_.push(message)) return false;
+    pushed_bytes_ += size;
+    return true;
+  }
+
+  /// Popping thread.
+  bool is_empty() { return ring_.is_empty(); }
+  bool pop(MessagePtr& message) {
+    if (!ring_.pop(message)) return false;
+    popped_bytes_ += size_of(*message);
+    return true;
+  }
+  /// Popping thread: what was popped makes room from now on.
+  void make_room() { popped_shown_.store(popped_bytes_, std::memory_order_release); }
+
+ private:
+  bool has_room(std::size_t size) {
+    if (fits(size)) return true;
+    popped_seen_ = popped_shown_.load(std::memory_order_acquire);
+    return fits(size);
+  }
+  bool fits(std::size_t size) const {
+    const std::size_t under_way = pushed_bytes_ - popped_seen_;
+    return under_way == 0 || (under_way <= max_bytes_ && size <= max_bytes_ - under_way);
+  }
+
+  static constexpr std::size_t cache_line = 64;
+
+  SpscRing<MessagePtr> ring_;
+  const std::size_t max_bytes_;
+  alignas(cache_line) std::size_t pushed_bytes_ = 0;
+  std::size_t popped_seen_ = 0;
+  alignas(cache_line) std::size_t popped_bytes_ = 0;
+  std::atomic<std::size_t> popped_shown_{0};
+};
+
 /// What changed in what a port wants to hear.
 struct Interest {
   ByName<bool> changes;       ///< channel: wanted or no longer
@@ -105,9 +167,9 @@ class InterestBox {
 
 /// Everything one port has to say to one other.
 struct Link {
-  explicit Link(std::size_t capacity) : messages(capacity) {}
+  explicit Link(const Bounds& bounds) : messages(bounds) {}
 
-  SpscRing<MessagePtr> messages;
+  MessageRing messages;
   InterestBox interest;
   std::atomic<std::uint64_t> applied{0};  ///< the receiver knows the sender's interest up to this version
   std::atomic<bool> sender_waits{false};  ///< for room in `messages`
@@ -118,6 +180,7 @@ struct Link {
 struct Waiting {
   Done done;
   std::size_t links = 0;
+  std::size_t bytes = 0;
 };
 struct Held {
   MessagePtr message;
@@ -147,10 +210,9 @@ class PortState;
 
 /// What the ports of one broker share. No message touches any of it.
 struct Exchange {
-  Exchange(std::size_t ring, std::size_t pending) : ring_capacity(ring), max_pending(pending) {}
+  explicit Exchange(const Bounds& of_the_broker) : bounds(of_the_broker) {}
 
-  const std::size_t ring_capacity;
-  const std::size_t max_pending;
+  const Bounds bounds;
   std::atomic<bool> is_stopped{false};
   PresenceTable presence;
 

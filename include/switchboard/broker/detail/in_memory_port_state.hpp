@@ -37,8 +37,8 @@ class PortState : public std::enable_shared_from_this<PortState> {
     const std::lock_guard lock(exchange_->mutex);
     id_ = ++exchange_->last_id;
     for (PortState* other : exchange_->ports) {
-      const auto out = std::make_shared<Link>(exchange_->ring_capacity);
-      const auto in = std::make_shared<Link>(exchange_->ring_capacity);
+      const auto out = std::make_shared<Link>(exchange_->bounds);
+      const auto in = std::make_shared<Link>(exchange_->bounds);
       peers_.push_back(std::make_unique<Peer>(out, in, other->waker_));
       peers_.back()->wants_everything = true;  // until we know better: it may have subscriptions already
       other->newcomers_.push_back(std::make_unique<Peer>(in, out, waker_));
@@ -87,14 +87,14 @@ class PortState : public std::enable_shared_from_this<PortState> {
     const Ports wanting = interest_.wanted_by(channel);
     bool is_wanted = false;
     bool must_wait = false;
+    const std::size_t size = size_of(channel, payload);
     for_each_wanting(wanting, [&](Peer& peer) {
       is_wanted = true;
       push_held(peer);
-      must_wait |= !peer.held.empty() || peer.out->messages.is_full();
+      must_wait |= !peer.held.empty() || peer.out->messages.is_full(size);
     });
     if (!is_wanted) return finish(std::move(done), {});
-    if (must_wait && waiting_ >= exchange_->max_pending)
-      return finish(std::move(done), broker_errc::queue_full);
+    if (must_wait && !may_wait(size)) return finish(std::move(done), broker_errc::queue_full);
     send(wanting, std::make_shared<const Message>(std::string(channel), std::move(payload)), std::move(done));
   }
 
@@ -145,6 +145,13 @@ class PortState : public std::enable_shared_from_this<PortState> {
   };
 
   bool is_stopped() const { return exchange_->is_stopped.load(std::memory_order_relaxed); }
+
+  bool may_wait(std::size_t size) const {
+    const Bounds& bounds = exchange_->bounds;
+    if (waiting_ >= bounds.pending) return false;
+    return waiting_ == 0 ||
+           (waiting_bytes_ <= bounds.pending_bytes && size <= bounds.pending_bytes - waiting_bytes_);
+  }
 
   void schedule() {
     if (std::exchange(is_scheduled_, true)) return;
@@ -205,7 +212,9 @@ class PortState : public std::enable_shared_from_this<PortState> {
     });
     if (waiting) {
       waiting->done = std::move(done);
+      waiting->bytes = size_of(*message);
       ++waiting_;
+      waiting_bytes_ += waiting->bytes;
     } else {
       finish(std::move(done), {});
     }
@@ -241,6 +250,7 @@ class PortState : public std::enable_shared_from_this<PortState> {
   void sent(const Held& held) {
     if (--held.waiting->links > 0) return;
     --waiting_;
+    waiting_bytes_ -= held.waiting->bytes;
     finish(std::move(held.waiting->done), {});
   }
 
@@ -250,6 +260,7 @@ class PortState : public std::enable_shared_from_this<PortState> {
     struct MakesRoom {
       Peer& peer;
       ~MakesRoom() {
+        peer.in->messages.make_room();
         if (peer.in->sender_waits.exchange(false, std::memory_order_acq_rel)) peer.waker->wake();
       }
     } const makes_room{peer};
@@ -342,7 +353,7 @@ class PortState : public std::enable_shared_from_this<PortState> {
       for (const Held& held : std::exchange(peer->held, {}))
         finish(std::exchange(held.waiting->done, nullptr), broker_errc::unavailable);
     }
-    waiting_ = 0;
+    waiting_ = waiting_bytes_ = 0;
     for (Subscribing& subscribing : std::exchange(subscribing_, {}))
       finish(std::move(subscribing.done), broker_errc::unavailable);
     for (Done& done : std::exchange(asked_, {})) finish(std::move(done), broker_errc::unavailable);
@@ -365,6 +376,7 @@ class PortState : public std::enable_shared_from_this<PortState> {
   std::uint64_t told_ = 0;   // version of our interest that the peers were told
   std::deque<Subscribing> subscribing_;
   std::size_t waiting_ = 0;  // publishes with something held
+  std::size_t waiting_bytes_ = 0;
 
   CallbackQueue<Finished> finished_;
   CallbackQueue<std::function<void()>> answers_;

@@ -69,4 +69,18 @@ constexpr void check_broker() {
   }
 }
 
+/// Only for an App with presence_info.
+template <class B>
+constexpr void check_presence() {
+  if constexpr (requires(B& broker, asio::any_io_executor shard, BrokerSink& sink) {
+                  broker.attach(shard, sink);
+                }) {
+    using Port = decltype(std::declval<B&>().attach(std::declval<asio::any_io_executor&>(),
+                                                    std::declval<BrokerSink&>()));
+    static_assert(PresencePort<Port>,
+                  "switchboard: nothing calls presence_info, as the Broker keeps no presence: its port is no "
+                  "sb::PresencePort");
+  }
+}
+
 }  // namespace switchboard::inline v1::detail
