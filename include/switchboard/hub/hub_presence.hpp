@@ -94,13 +94,26 @@ void Hub<App, Host>::deliver_presence(bool joined, std::string_view channel, std
                                       std::string_view info, std::uint64_t version) {
   ChannelLinks::Link* link = links_.find(channel);
   if (link == nullptr || !ChannelLinks::is_newest(*link, user, version)) return;
-  JsonObjectText text;
-  text.string("type", joined ? "join" : "leave").string("channel", channel).string("user", user);
-  if (joined && !info.empty()) text.raw("info", info);
-  watchers_.publish(channel, EncodedMessage::json(text.take()), [&](ConnectionId id, const Message& message) {
+  const Message notice = presence_message(joined, channel, user, info);
+  watchers_.publish(channel, notice, [&](ConnectionId id, const Message& message) {
     const ClientType* client = find(id);
     if (client != nullptr && client->user.id != user) deliver(id, message);  // nobody hears of its own
   });
+}
+
+template <class App, class Host>
+auto Hub<App, Host>::presence_message(bool joined, std::string_view channel, std::string_view user,
+                                      std::string_view info) -> Message {
+  JsonObjectText text;
+  text.string("type", joined ? "join" : "leave").string("channel", channel).string("user", user);
+  if (joined && !info.empty()) text.raw("info", info);
+  return EncodedMessage::json(text.take());
+}
+
+template <class App, class Host>
+void Hub<App, Host>::on_presence_lost(std::string_view channel, std::string_view user,
+                                      std::uint64_t version) {
+  if constexpr (keeps_presence()) tell_presence(false, std::string(channel), std::string(user), {}, version);
 }
 
 template <class App, class Host>

@@ -41,6 +41,10 @@ void Hub<App, Host>::confirm_user(const std::string& user, std::uint64_t number)
 template <class App, class Host>
 void Hub<App, Host>::unlink_user_if_unused(const std::string& user) {
   if (is_shut_down_ || user.empty() || users_.find(user) != none || linking_users_.contains(user)) return;
+  if constexpr (is_clustered) {
+    if (handover_.needs(user_channel(user))) return;
+    handover_.on_user_unlinked(user);
+  }
   port_->unsubscribe(user_channel(user));
 }
 
@@ -69,7 +73,14 @@ std::vector<ConnectionId> Hub<App, Host>::clients_of(std::string_view user) cons
 }
 
 template <class App, class Host>
-void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& envelope) {
+void Hub<App, Host>::receive_for_user(const std::string& user, const Envelope& envelope,
+                                      const Payload& payload) {
+  if constexpr (is_clustered) {
+    const auto heard = handover_.hear_for_user(user, envelope);
+    if (heard == ChannelLinks::Heard::repeated) return;
+    if (heard == ChannelLinks::Heard::after_gap) tell_user_gap(user);
+    handover_.on_envelope(user_channel(user), envelope, payload);
+  }
   switch (envelope.kind) {
     case Envelope::Kind::user_json:
       return send_locally(user, EncodedMessage::json(envelope.body));
@@ -80,6 +91,13 @@ void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& env
     default:
       return;  // of a channel
   }
+}
+
+/// Tells the user's sessions that something for the user may be missing.
+template <class App, class Host>
+void Hub<App, Host>::tell_user_gap(std::string_view user) {
+  for (const ConnectionId id : clients_of(user))
+    if (find(id)->session) tell_session_gap(id, user_channel(user));
 }
 
 template <class App, class Host>

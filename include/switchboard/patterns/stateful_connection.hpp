@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -161,6 +162,27 @@ class StatefulConnection {
   /// Bytes of all kept messages.
   std::size_t bytes() const { return bytes_; }
   std::size_t kept_count() const { return entries_.size(); }
+
+  // The log on its way to another place.
+
+  /// Calls `visit(entry)` for all that is kept, written or not, in order.
+  template <class Visit>
+  void for_each_kept(Visit&& visit) const {
+    for (std::size_t i = 0; i < entries_.size(); ++i) visit(entries_[i]);
+  }
+
+  /// Makes an empty log what another was: parked, with these entries, and `newest` the number of the last
+  /// message it ever had. Numbers must rise, and none be above `newest`.
+  void restore(std::vector<Entry> entries, Sequence newest) {
+    for (Entry& entry : entries) {
+      bytes_ += Traits::size(entry.message);
+      entries_.push_back(std::move(entry));
+    }
+    newest_ = newest;
+    parked_ = true;
+    parked_messages_ = std::max(options_.max_messages, entries_.size());
+    parked_bytes_ = std::max(options_.max_bytes, bytes_);
+  }
 
   // What a slow consumer loses.
 
