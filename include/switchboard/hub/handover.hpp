@@ -35,7 +35,8 @@ namespace switchboard::inline v1 {
 /// is in one place at a time: the old hub ends its own when the new one has taken it, and does not go on with
 /// it unless it knows that the new one has not.
 ///
-/// The members are defined by topic: handover_import (the new hub's part), handover_export (the old one's).
+/// The members are defined by topic: handover_import and handover_install (the new hub's part),
+/// handover_export (the old one's).
 template <class App, class Host>
 class Handover {
   using HubType = Hub<App, Host>;
@@ -128,6 +129,7 @@ class Handover {
   static constexpr Duration export_time = std::chrono::seconds(5);  // for the word that it was taken
   static constexpr Duration presence_overlap =
       std::chrono::seconds(2);  // the old one's entry outlasts a move
+  static constexpr std::size_t max_asking = 16;
   static constexpr std::size_t chunk_size = std::size_t{256} << 10;
   static constexpr std::size_t max_snapshot_bytes = std::size_t{64} << 20;
   static constexpr std::size_t max_bytes = std::size_t{256} << 20;  // of all snapshots under way, each way
@@ -194,6 +196,7 @@ class Handover {
     std::uint64_t token = 0;
     std::string to;
     std::vector<Channel> channels;
+    std::vector<std::pair<std::string, std::uint64_t>> asking;  // others that want it: channel, token
     bool is_pulled = false, is_frozen = false;
     TimePoint pulled_at{};
     std::string snapshot;
@@ -276,6 +279,7 @@ class Handover {
     return found == exports_.end() ? nullptr : found->second.get();
   }
   void receive_find(const HandoverMessage& find);
+  void remember_asking(std::uint32_t slot, const HandoverMessage& find);
   void offer(Export& export_);
   void receive_pull(Export& export_, const HandoverMessage& pull);
   void detach(ConnectionId id);
@@ -301,8 +305,8 @@ class Handover {
   std::unordered_map<std::uint64_t, std::unique_ptr<Import>> imports_;  // by token
   std::unordered_map<SessionId, std::vector<std::uint64_t>> importing_;
   TextMap<std::vector<std::uint64_t>> buffering_;  // by channel, the imports that need it
-  std::unordered_map<std::uint64_t, std::unique_ptr<Export>> exports_;       // by token
-  std::unordered_map<std::uint32_t, std::vector<std::uint64_t>> exporting_;  // by the client's slot
+  std::unordered_map<std::uint64_t, std::unique_ptr<Export>> exports_;  // by token
+  std::unordered_map<std::uint32_t, std::uint64_t> exporting_;          // by the client's slot
   TextMap<std::vector<std::uint64_t>> awaited_;  // exports that wait for something to be heard on a channel
   TextMap<Counters> heard_for_users_;
   std::size_t import_bytes_ = 0, export_bytes_ = 0;
@@ -377,7 +381,7 @@ void Handover<App, Host>::fire(Timer& timer) {
     return look(import);
   }
   Export& export_ = static_cast<Export&>(timer);
-  if (!export_.is_pulled) return erase(export_);
+  if (!export_.is_pulled) return give_up(export_);
   if (!export_.is_frozen) return freeze_when_ready(export_);
   // Nobody knows whether the new hub has it. Two of it must never be.
   const ConnectionId id = export_.client;
@@ -390,3 +394,4 @@ void Handover<App, Host>::fire(Timer& timer) {
 
 #include <switchboard/hub/handover_export.hpp>
 #include <switchboard/hub/handover_import.hpp>
+#include <switchboard/hub/handover_install.hpp>

@@ -17,10 +17,11 @@ void Handover<App, Host>::receive_find(const HandoverMessage& find) {
   const auto found = hub_.sessions_.find(find.session);
   if (found == hub_.sessions_.end() || !find.answer_to.starts_with(node_channel_prefix)) return;
   const auto& client = hub_.clients_[found->second];
-  const Session& session = *client.session;
-  if (session.is_moving || !is_home_of(session.id, find.home) || client.user.id != find.user ||
+  Session& session = *client.session;
+  if (!is_home_of(session.id, find.home) || client.user.id != find.user ||
       find.last_seq > session.log.newest_sequence().value)
     return;
+  if (session.is_moving) return remember_asking(found->second, find);
   auto made = std::make_unique<Export>();
   Export& export_ = *made;
   export_.kind = static_cast<std::uint8_t>(TimerKind::handover);
@@ -29,11 +30,23 @@ void Handover<App, Host>::receive_find(const HandoverMessage& find) {
   export_.token = find.token;
   export_.to = find.answer_to;
   exports_.emplace(export_.token, std::move(made));
-  exporting_[export_.client.slot].push_back(export_.token);
+  exporting_[export_.client.slot] = export_.token;
+  session.is_moving = true;  // one after the other: from here on nobody else may resume it
   hub_.wheel_.schedule(export_, hub_.host_.now() + max_wait);
   hub_.schedule_wake_up();
   add_missing_channels(export_);
   offer(export_);
+}
+
+/// The session is on its way to another hub, or perhaps not: this one is told when that is decided.
+template <class App, class Host>
+void Handover<App, Host>::remember_asking(std::uint32_t slot, const HandoverMessage& find) {
+  const auto exporting = exporting_.find(slot);
+  if (exporting == exporting_.end()) return;
+  auto& asking = find_export(exporting->second)->asking;
+  const bool is_known =
+      std::any_of(asking.begin(), asking.end(), [&](const auto& one) { return one.second == find.token; });
+  if (!is_known && asking.size() < max_asking) asking.emplace_back(find.answer_to, find.token);
 }
 
 /// The channels that the session is in, and its user's, of which a marker is to come. True if there were new
@@ -72,10 +85,7 @@ void Handover<App, Host>::receive_pull(Export& export_, const HandoverMessage& p
   for (const HandoverMessage::Channel& pulled : pull.channels)
     for (auto& channel : export_.channels)
       if (channel.name == pulled.name) channel.first = pulled.first;
-  Session& session = *hub_.find(export_.client)->session;
-  if (!export_.is_pulled) {
-    if (session.is_moving) return;  // to another, after which this one is told
-    session.is_moving = export_.is_pulled = true;
+  if (!std::exchange(export_.is_pulled, true)) {
     export_.pulled_at = hub_.host_.now();
     detach(export_.client);
   }
@@ -287,19 +297,17 @@ void Handover<App, Host>::give_up(Export& export_) {
   const bool was_pulled = export_.is_pulled;
   erase(export_);
   auto* client = hub_.find(id);
-  if (!was_pulled || client == nullptr) return;
+  if (client == nullptr) return;
   client->session->is_moving = false;
-  if (client->presence == HubType::PresenceMode::active) hub_.suspend(id, HubType::PresenceMode::cut);
+  if (was_pulled && client->presence == HubType::PresenceMode::active)
+    hub_.suspend(id, HubType::PresenceMode::cut);
 }
 
 template <class App, class Host>
 void Handover<App, Host>::erase(Export& export_) {
   const std::uint64_t token = export_.token;
-  const auto exporting = exporting_.find(export_.client.slot);
-  if (exporting != exporting_.end()) {
-    std::erase(exporting->second, token);
-    if (exporting->second.empty()) exporting_.erase(exporting);
-  }
+  exporting_.erase(export_.client.slot);
+  for (const auto& [channel, asking] : export_.asking) send_step(channel, Step::gone, asking);
   for (const auto& channel : export_.channels) {
     const auto awaiting = awaited_.find(channel.name);
     if (awaiting == awaited_.end()) continue;
@@ -315,11 +323,9 @@ void Handover<App, Host>::on_session_end(const Session& session, std::uint32_t s
   release_home(session.id.home);
   const auto exporting = exporting_.find(slot);
   if (exporting == exporting_.end()) return;
-  for (const std::uint64_t token : std::vector<std::uint64_t>(exporting->second)) {
-    Export& export_ = *find_export(token);
-    send_step(export_.to, Step::gone, token);
-    erase(export_);
-  }
+  Export& export_ = *find_export(exporting->second);
+  send_step(export_.to, Step::gone, export_.token);
+  erase(export_);
 }
 
 }  // namespace switchboard::inline v1
