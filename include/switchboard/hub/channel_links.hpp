@@ -19,6 +19,8 @@ namespace switchboard::inline v1 {
 class ChannelLinks {
  public:
   using Confirmed = std::function<void(std::error_code)>;
+  /// Users, each with its newest change of presence; the newest last.
+  using Changes = std::vector<std::pair<std::string, std::uint64_t>>;
   /// How far each other hub has been heard: its origin, and its newest counter.
   using Counters = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 
@@ -28,8 +30,7 @@ class ChannelLinks {
     bool is_asking = false;  ///< the broker has not answered yet
     std::vector<Confirmed> waiting;
     Counters heard;
-    std::vector<std::pair<std::string, std::uint64_t>>
-        presence_seen;  ///< user, its newest change, the newest last
+    Changes presence_seen;
   };
 
   Link* find(std::string_view channel) {
@@ -84,7 +85,9 @@ class ChannelLinks {
 
   /// Whether this change of a user's presence is news: notices of different hubs may overtake each other.
   static bool is_newest(Link& link, std::string_view user, std::uint64_t version) {
-    auto& seen = link.presence_seen;
+    return is_newest(link.presence_seen, user, version);
+  }
+  static bool is_newest(Changes& seen, std::string_view user, std::uint64_t version) {
     const auto known =
         std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.first == user; });
     if (known != seen.end()) {

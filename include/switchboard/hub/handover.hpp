@@ -71,7 +71,7 @@ class Handover {
   /// Lets go of everything.
   void clear() {
     imports_.clear(), importing_.clear(), buffering_.clear();
-    exports_.clear(), exporting_.clear(), awaited_.clear();
+    exports_.clear(), exporting_.clear(), awaited_.clear(), inherited_.clear();
   }
 
   /// Takes the socket's request over, if other nodes may hold the session that it asks for.
@@ -88,6 +88,10 @@ class Handover {
   /// Whether the envelope on a user's channel is the next, and if not, why.
   ChannelLinks::Heard hear_for_user(const std::string& user, const Envelope& envelope) {
     return ChannelLinks::hear(heard_for_users_[user], envelope.origin, envelope.counter);
+  }
+  /// The sessions that are not to get this envelope: they have had it where they were before.
+  std::vector<ConnectionId> those_who_had(std::string_view channel, const Envelope& envelope) {
+    return inherited_.empty() ? std::vector<ConnectionId>{} : find_those_who_had(channel, envelope);
   }
   void on_user_unlinked(const std::string& user) { heard_for_users_.erase(user); }
   void on_gap(std::string_view channel) {
@@ -107,7 +111,8 @@ class Handover {
   bool is_idle() const { return imports_.empty() && exports_.empty(); }
   /// There is nothing but this node.
   bool is_empty() const {
-    if (!is_idle() || !buffering_.empty() || !awaited_.empty() || !heard_for_users_.empty()) return false;
+    if (!is_idle() || !buffering_.empty() || !awaited_.empty()) return false;
+    if (!heard_for_users_.empty() || !inherited_.empty()) return false;
     for (std::size_t i = 1; i < homes_.size(); ++i)
       if (homes_[i].uses > 0) return false;
     return true;
@@ -115,6 +120,7 @@ class Handover {
 
  private:
   using Step = HandoverMessage::Step;
+  enum : std::uint32_t { import_owner, export_owner, forget_owner };  // what a timer is part of
   using Counters = ChannelLinks::Counters;
 
   /// An App's State goes with its session if nlohmann can write and read it.
@@ -129,6 +135,7 @@ class Handover {
   static constexpr Duration export_time = std::chrono::seconds(5);  // for the word that it was taken
   static constexpr Duration presence_overlap =
       std::chrono::seconds(2);  // the old one's entry outlasts a move
+  static constexpr Duration inheritance_time = std::chrono::seconds(30);  // nothing is under way for longer
   static constexpr std::size_t max_asking = 16;
   static constexpr std::size_t chunk_size = std::size_t{256} << 10;
   static constexpr std::size_t max_snapshot_bytes = std::size_t{64} << 20;
@@ -183,6 +190,13 @@ class Handover {
     std::optional<CloseCode> closing;  // its user is to be disconnected
     TimePoint deadline{};
     Duration retry = first_retry;
+  };
+  /// How far a session that has come was on a channel, where it was before: what is not newer may still be
+  /// on its way to this hub.
+  struct Inherited {
+    ConnectionId session;
+    SessionSnapshot::Channel channel;
+    TimePoint until{};
   };
   /// A session of this hub that another has asked for.
   struct Export : Timer {
@@ -269,7 +283,13 @@ class Handover {
   void replay_events(Import& import, SessionSnapshot& snapshot, ConnectionId id);
   void replay_event(const Event& event, SessionSnapshot::Channel& channel, ConnectionId id, Import& import);
   void apply(const Envelope& envelope, SessionSnapshot::Channel& channel, ConnectionId id, Import& import);
+  static bool is_newest(SessionSnapshot::Channel& channel, const Envelope& notice) {
+    return ChannelLinks::is_newest(channel.presence_seen, notice.text, notice.presence_version);
+  }
   void tell_unheard(SessionSnapshot& snapshot, ConnectionId id);
+  void inherit(SessionSnapshot& snapshot, ConnectionId id);
+  std::vector<ConnectionId> find_those_who_had(std::string_view channel, const Envelope& envelope);
+  void forget_inherited();
   void connect_waiting(Import& import, ConnectionId id);
   void finish_waiter(Waiter& waiter);
 
@@ -286,6 +306,7 @@ class Handover {
   void freeze_when_ready(Export& export_);
   enum class Readiness : std::uint8_t { ready, waiting, has_more_channels };
   Readiness readiness(Export& export_);
+  Counters heard_by(ConnectionId session, std::string_view channel) const;
   bool has_heard(const Export& export_, const typename Export::Channel& channel);
   bool add_missing_channels(Export& export_);
   void freeze(Export& export_);
@@ -309,6 +330,8 @@ class Handover {
   std::unordered_map<std::uint32_t, std::uint64_t> exporting_;          // by the client's slot
   TextMap<std::vector<std::uint64_t>> awaited_;  // exports that wait for something to be heard on a channel
   TextMap<Counters> heard_for_users_;
+  TextMap<std::vector<Inherited>> inherited_;  // by channel
+  Timer forgetting_{static_cast<std::uint8_t>(TimerKind::handover), forget_owner};
   std::size_t import_bytes_ = 0, export_bytes_ = 0;
 };
 
@@ -374,8 +397,8 @@ void Handover<App, Host>::on_handover(std::string_view bytes) {
 
 template <class App, class Host>
 void Handover<App, Host>::fire(Timer& timer) {
-  // The owner says which of the two it is.
-  if (timer.owner == 0) {
+  if (timer.owner == forget_owner) return forget_inherited();
+  if (timer.owner == import_owner) {
     Import& import = static_cast<Import&>(timer);
     if (hub_.host_.now() >= import.deadline) return fail(import);
     return look(import);

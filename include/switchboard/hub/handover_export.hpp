@@ -25,7 +25,7 @@ void Handover<App, Host>::receive_find(const HandoverMessage& find) {
   auto made = std::make_unique<Export>();
   Export& export_ = *made;
   export_.kind = static_cast<std::uint8_t>(TimerKind::handover);
-  export_.owner = 1;  // see fire
+  export_.owner = export_owner;
   export_.client = hub_.id_of(found->second);
   export_.token = find.token;
   export_.to = find.answer_to;
@@ -149,6 +149,24 @@ auto Handover<App, Host>::readiness(Export& export_) -> Readiness {
   return Readiness::ready;
 }
 
+/// How far the session has been, here or where it was before.
+template <class App, class Host>
+auto Handover<App, Host>::heard_by(ConnectionId session, std::string_view channel) const -> Counters {
+  Counters heard = heard_on(channel);
+  const auto inherited = inherited_.find(channel);
+  if (inherited == inherited_.end()) return heard;
+  for (const Inherited& one : inherited->second) {
+    if (one.session != session) continue;
+    for (const auto& [origin, counter] : one.channel.heard) {
+      if (std::uint64_t* known = find_counter(heard, origin))
+        *known = std::max(*known, counter);
+      else
+        heard.emplace_back(origin, counter);
+    }
+  }
+  return heard;
+}
+
 /// Whether all that the new hub has not heard on the channel has been heard here.
 template <class App, class Host>
 bool Handover<App, Host>::has_heard(const Export& export_, const typename Export::Channel& channel) {
@@ -156,7 +174,7 @@ bool Handover<App, Host>::has_heard(const Export& export_, const typename Export
                        hub_.subscribers_.is_subscribed(export_.client, channel.name);
   if (!matters) return true;
   if (!channel.is_marked) return false;
-  Counters heard = heard_on(channel.name);
+  Counters heard = heard_by(export_.client, channel.name);
   for (const auto& [origin, first] : channel.first) {
     const std::uint64_t* counter = find_counter(heard, origin);
     if (counter != nullptr && *counter < first - 1) return false;
@@ -203,7 +221,7 @@ SessionSnapshot Handover<App, Host>::snapshot_of(const Export& export_) {
     added.is_subscribed = hub_.subscribers_.is_subscribed(export_.client, channel.name);
     added.wants_presence = hub_.watchers_.is_subscribed(export_.client, channel.name);
     added.is_unsure = !has_heard(export_, channel);
-    added.heard = heard_on(channel.name);
+    added.heard = heard_by(export_.client, channel.name);
     if (const ChannelLinks::Link* link = hub_.links_.find(channel.name);
         link != nullptr && added.wants_presence)
       added.presence_seen = link->presence_seen;

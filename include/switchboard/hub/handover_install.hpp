@@ -113,9 +113,7 @@ void Handover<App, Host>::replay_events(Import& import, SessionSnapshot& snapsho
       }
   }
   tell_unheard(snapshot, id);
-  for (const SessionSnapshot::Channel& channel : snapshot.channels)
-    if (ChannelLinks::Link* link = hub_.links_.find(channel.name))
-      for (const auto& [user, version] : channel.presence_seen) ChannelLinks::is_newest(*link, user, version);
+  inherit(snapshot, id);
 }
 
 template <class App, class Host>
@@ -149,11 +147,7 @@ void Handover<App, Host>::apply(const Envelope& envelope, SessionSnapshot::Chann
     case Kind::join:
     case Kind::leave: {
       if (!channel.wants_presence || envelope.text == import.user) return;
-      ChannelLinks::Link seen;
-      seen.presence_seen.swap(channel.presence_seen);
-      const bool is_news = ChannelLinks::is_newest(seen, envelope.text, envelope.presence_version);
-      channel.presence_seen.swap(seen.presence_seen);
-      if (is_news)
+      if (is_newest(channel, envelope))
         hub_.deliver(id, HubType::presence_message(envelope.kind == Kind::join, channel.name, envelope.text,
                                                    envelope.body));
       return;
@@ -185,6 +179,54 @@ void Handover<App, Host>::tell_unheard(SessionSnapshot& snapshot, ConnectionId i
     }
     if (is_missing) hub_.tell_session_gap(id, channel.name);
   }
+}
+
+template <class App, class Host>
+void Handover<App, Host>::inherit(SessionSnapshot& snapshot, ConnectionId id) {
+  const TimePoint until = hub_.host_.now() + inheritance_time;
+  for (SessionSnapshot::Channel& channel : snapshot.channels) {
+    std::string name = channel.name;
+    inherited_[std::move(name)].push_back({id, std::move(channel), until});
+  }
+  if (inherited_.empty() || forgetting_.is_scheduled()) return;
+  hub_.wheel_.schedule(forgetting_, until);
+  hub_.schedule_wake_up();
+}
+
+template <class App, class Host>
+std::vector<ConnectionId> Handover<App, Host>::find_those_who_had(std::string_view channel,
+                                                                  const Envelope& envelope) {
+  std::vector<ConnectionId> had;
+  const auto found = inherited_.find(channel);
+  if (found == inherited_.end()) return had;
+  std::vector<ConnectionId> told;
+  for (Inherited& one : found->second) {
+    bool has_had = false;
+    if (std::uint64_t* heard = find_counter(one.channel.heard, envelope.origin)) {
+      has_had = envelope.counter <= *heard;
+      if (!has_had && envelope.counter != *heard + 1) told.push_back(one.session);
+      *heard = std::max(*heard, envelope.counter);
+    }
+    const bool is_presence = envelope.kind == Envelope::Kind::join || envelope.kind == Envelope::Kind::leave;
+    if (!has_had && is_presence) has_had = !is_newest(one.channel, envelope);
+    if (has_had) had.push_back(one.session);
+  }
+  for (const ConnectionId id : told) hub_.tell_session_gap(id, channel);
+  return had;
+}
+
+template <class App, class Host>
+void Handover<App, Host>::forget_inherited() {
+  std::optional<TimePoint> next;
+  for (auto place = inherited_.begin(); place != inherited_.end();) {
+    auto& of_channel = place->second;
+    std::erase_if(of_channel, [&](const Inherited& one) { return one.until <= hub_.host_.now(); });
+    for (const Inherited& one : of_channel) next = next ? std::min(*next, one.until) : one.until;
+    place = of_channel.empty() ? inherited_.erase(place) : std::next(place);
+  }
+  if (!next) return;
+  hub_.wheel_.schedule(forgetting_, *next);
+  hub_.schedule_wake_up();
 }
 
 template <class App, class Host>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Hub: channels, their subscribers here, and the broker that links them to those elsewhere.
 #pragma once
+#include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -69,8 +71,18 @@ void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
   links_.erase(name);
 }
 
+/// To every subscriber `except` those.
 template <class App, class Host>
-void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message) {
+void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message,
+                                        const std::vector<ConnectionId>& except) {
+  if constexpr (is_clustered) {
+    if (!except.empty()) {
+      subscribers_.publish(channel, message, [&](ConnectionId id, const Message& shared) {
+        if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, shared);
+      });
+      return;
+    }
+  }
   subscribers_.publish(channel, message,
                        [this](ConnectionId id, const Message& shared) { deliver(id, shared); });
 }
@@ -125,17 +137,21 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
   const auto heard = ChannelLinks::hear(*link, envelope.origin, envelope.counter);
   if (heard == ChannelLinks::Heard::repeated) return;
   if (heard == ChannelLinks::Heard::after_gap) tell_gap(channel);
-  if constexpr (is_clustered) handover_.on_envelope(channel, envelope, payload);
+  std::vector<ConnectionId> had;
+  if constexpr (is_clustered) {
+    had = handover_.those_who_had(channel, envelope);
+    handover_.on_envelope(channel, envelope, payload);
+  }
   switch (envelope.kind) {
     case Envelope::Kind::json:
-      return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)));
+      return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)), had);
     case Envelope::Kind::binary:
       return deliver_to_channel(
-          channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)));
+          channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)), had);
     case Envelope::Kind::join:
     case Envelope::Kind::leave:
       return deliver_presence(envelope.kind == Envelope::Kind::join, channel, envelope.text, envelope.body,
-                              envelope.presence_version);
+                              envelope.presence_version, had);
     default:
       return;  // of a user's channel
   }

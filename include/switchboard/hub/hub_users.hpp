@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Hub: users and their connections, here and elsewhere.
 #pragma once
+#include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -75,15 +77,17 @@ std::vector<ConnectionId> Hub<App, Host>::clients_of(std::string_view user) cons
 template <class App, class Host>
 void Hub<App, Host>::receive_for_user(const std::string& user, const Envelope& envelope,
                                       const Payload& payload) {
+  std::vector<ConnectionId> had;
   if constexpr (is_clustered) {
     const auto heard = handover_.hear_for_user(user, envelope);
     if (heard == ChannelLinks::Heard::repeated) return;
     if (heard == ChannelLinks::Heard::after_gap) tell_user_gap(user);
+    had = handover_.those_who_had(user_channel(user), envelope);
     handover_.on_envelope(user_channel(user), envelope, payload);
   }
   switch (envelope.kind) {
     case Envelope::Kind::user_json:
-      return send_locally(user, EncodedMessage::json(envelope.body));
+      return send_locally(user, EncodedMessage::json(envelope.body), had);
     case Envelope::Kind::disconnect:
       return disconnect_locally(user, static_cast<CloseCode>(envelope.number));
     case Envelope::Kind::unsubscribe:
@@ -101,8 +105,10 @@ void Hub<App, Host>::tell_user_gap(std::string_view user) {
 }
 
 template <class App, class Host>
-void Hub<App, Host>::send_locally(std::string_view user, const Message& message) {
-  for (const ConnectionId id : clients_of(user)) deliver(id, message);
+void Hub<App, Host>::send_locally(std::string_view user, const Message& message,
+                                  const std::vector<ConnectionId>& except) {
+  for (const ConnectionId id : clients_of(user))
+    if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, message);
 }
 
 template <class App, class Host>

@@ -23,7 +23,7 @@ struct SessionSnapshot {
     bool wants_presence = false;
     bool is_unsure = false;  ///< the old hub may not have heard all that the new one has not
     ChannelLinks::Counters heard;
-    std::vector<std::pair<std::string, std::uint64_t>> presence_seen;  ///< user, its newest change
+    ChannelLinks::Changes presence_seen;
   };
   /// A message of the log. `channel` counts from 1; 0: of none, or of one that it is no longer in.
   struct Entry {
