@@ -276,7 +276,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void link_channel(const std::string& channel, std::function<void(std::error_code)> then);
   void unlink_channel_if_unused(std::string_view channel);
   void deliver_to_channel(std::string_view channel, const Message& message,
-                          const std::vector<ConnectionId>& except = {});
+                          std::span<const ConnectionId> except = {});
   void publish_data(std::string_view channel, std::string_view data, Done done);
   template <class MakeEnvelope>
   void send_to_peers(std::string_view channel, MakeEnvelope make, Done done);
@@ -296,10 +296,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   void add_to_user(std::uint32_t slot);
   void remove_from_user(std::uint32_t slot);
   std::vector<ConnectionId> clients_of(std::string_view user) const;
-  void receive_for_user(const std::string& user, const Envelope& envelope, const Payload& payload);
+  void receive_for_user(std::string_view user, const Envelope& envelope, const Payload& payload);
   void tell_user_gap(std::string_view user);
-  void send_locally(std::string_view user, const Message& message,
-                    const std::vector<ConnectionId>& except = {});
+  void send_locally(std::string_view user, const Message& message, std::span<const ConnectionId> except = {});
   void disconnect_locally(std::string_view user, CloseCode code);
   void unsubscribe_locally(std::string_view user, std::string_view channel);
 
@@ -314,7 +313,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void tell_presence(bool joined, const std::string& channel, const std::string& user,
                      const std::string& info, std::uint64_t version);
   void deliver_presence(bool joined, std::string_view channel, std::string_view user, std::string_view info,
-                        std::uint64_t version, const std::vector<ConnectionId>& except = {});
+                        std::uint64_t version, std::span<const ConnectionId> except = {});
   static Message presence_message(bool joined, std::string_view channel, std::string_view user,
                                   std::string_view info);
   void on_presence_lost(std::string_view channel, std::string_view user, std::uint64_t version) override;

@@ -74,7 +74,7 @@ void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
 /// To every subscriber `except` those.
 template <class App, class Host>
 void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message,
-                                        const std::vector<ConnectionId>& except) {
+                                        std::span<const ConnectionId> except) {
   if constexpr (is_clustered) {
     if (!except.empty()) {
       subscribers_.publish(channel, message, [&](ConnectionId id, const Message& shared) {
@@ -106,9 +106,9 @@ void Hub<App, Host>::send_to_peers(std::string_view channel, MakeEnvelope make, 
   Envelope envelope = make();
   envelope.counter = counters_.next(channel, origin_);
   envelope.origin = origin_;
-  const auto payload = std::make_shared<const std::string>(envelope.encode());
+  Payload payload = std::make_shared<const std::string>(envelope.encode());
   if constexpr (is_clustered) handover_.on_envelope(channel, envelope, payload);
-  port_->publish(channel, payload, std::move(done));
+  port_->publish(channel, std::move(payload), std::move(done));
 }
 
 template <class App, class Host>
@@ -123,7 +123,7 @@ void Hub<App, Host>::on_message(std::string_view channel, const Payload& message
     if (envelope->kind == Envelope::Kind::marker) return handover_.on_marker(channel, envelope->counter);
   }
   if (channel.starts_with(user_channel_prefix))
-    receive_for_user(std::string(channel.substr(user_channel_prefix.size())), *envelope, message);
+    receive_for_user(channel.substr(user_channel_prefix.size()), *envelope, message);
   else
     receive_on_channel(channel, *envelope, message);
 }

@@ -94,7 +94,7 @@ void Hub<App, Host>::tell_presence(bool joined, const std::string& channel, cons
 template <class App, class Host>
 void Hub<App, Host>::deliver_presence(bool joined, std::string_view channel, std::string_view user,
                                       std::string_view info, std::uint64_t version,
-                                      const std::vector<ConnectionId>& except) {
+                                      std::span<const ConnectionId> except) {
   ChannelLinks::Link* link = links_.find(channel);
   if (link == nullptr || !ChannelLinks::is_newest(*link, user, version)) return;
   const Message notice = presence_message(joined, channel, user, info);

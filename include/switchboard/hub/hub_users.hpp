@@ -75,11 +75,11 @@ std::vector<ConnectionId> Hub<App, Host>::clients_of(std::string_view user) cons
 }
 
 template <class App, class Host>
-void Hub<App, Host>::receive_for_user(const std::string& user, const Envelope& envelope,
+void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& envelope,
                                       const Payload& payload) {
   std::vector<ConnectionId> had;
   if constexpr (is_clustered) {
-    const auto heard = handover_.hear_for_user(user, envelope);
+    const auto heard = handover_.hear_for_user(std::string(user), envelope);
     if (heard == ChannelLinks::Heard::repeated) return;
     if (heard == ChannelLinks::Heard::after_gap) tell_user_gap(user);
     had = handover_.those_who_had(user_channel(user), envelope);
@@ -106,7 +106,7 @@ void Hub<App, Host>::tell_user_gap(std::string_view user) {
 
 template <class App, class Host>
 void Hub<App, Host>::send_locally(std::string_view user, const Message& message,
-                                  const std::vector<ConnectionId>& except) {
+                                  std::span<const ConnectionId> except) {
   for (const ConnectionId id : clients_of(user))
     if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, message);
 }
