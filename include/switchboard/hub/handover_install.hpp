@@ -11,14 +11,16 @@ namespace switchboard::inline v1 {
 /// All of the snapshot is here.
 template <class App, class Host>
 void Handover<App, Host>::install(Import& import) {
-  std::optional<SessionSnapshot> snapshot = SessionSnapshot::decode(import.snapshot);
-  if (snapshot && hub_.sessions_.contains(import.session)) {
+  if (const auto found = hub_.sessions_.find(import.session); found != hub_.sessions_.end()) {
     // Left of an earlier move, whose last word got lost.
-    const ConnectionId old = hub_.id_of(hub_.sessions_.find(import.session)->second);
+    const ConnectionId old = hub_.id_of(found->second);
     if (!hub_.find(old)->session->is_moving) return fail(import);
+    const std::uint64_t token = import.token;
     hub_.end(old, HubType::PresenceMode::cut,
              {CloseCode::replaced, "the session has moved to another node", false});
+    if (find_import(token) == nullptr) return;  // the App has been told of that, and may do anything
   }
+  std::optional<SessionSnapshot> snapshot = SessionSnapshot::decode(import.snapshot);
   if (!snapshot) return fail(import);
   const std::uint32_t slot = create(import, *snapshot);
   const ConnectionId id = hub_.id_of(slot);
