@@ -68,7 +68,7 @@ TEST_CASE("three nodes are restarted one after another under load, and every cli
       cluster.nodes.advance(10ms);  // another publisher's messages could overtake the last ones
     };
     go_on(50ms, 2);
-    for (const unsigned old : {0, 1, 2}) {
+    for (const unsigned old : {0U, 1U, 2U}) {
       CAPTURE(old);
       std::erase(running, old);
       const unsigned publisher = running.back();

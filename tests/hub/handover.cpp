@@ -55,7 +55,7 @@ TEST_CASE("a session goes on from node to node, and home again, when the nodes i
   const std::string session = ws->session();
   std::uint64_t expected = 0;
   unsigned at = 0;
-  for (const unsigned node : {1, 0, 2, 1, 3, 2, 3}) {
+  for (const unsigned node : {1U, 0U, 2U, 1U, 3U, 2U, 3U}) {
     cluster.publish(3, "red", ++expected);
     Ws back = cluster.resume(node, "ann", *ws);
     CAPTURE(node);

@@ -81,7 +81,7 @@ TEST_CASE(
   Parked parked(2);
   const std::string session = parked.ws->session();
   const std::string unknown = std::string(32, 'a') + session.substr(32);
-  for (const unsigned node : {0, 1}) {
+  for (const unsigned node : {0U, 1U}) {
     CAPTURE(node);
     CHECK(parked.time_to_new_session(node, "ann", 0, unknown) == 2s);
     CHECK(parked.time_to_new_session(node, "bob") == 2s);
@@ -92,7 +92,7 @@ TEST_CASE(
   parked.require_resumable(1);
   Parked late(2);
   late.cluster.nodes.advance(3min);
-  for (const unsigned node : {0, 1}) CHECK(late.time_to_new_session(node) == 2s);
+  for (const unsigned node : {0U, 1U}) CHECK(late.time_to_new_session(node) == 2s);
 }
 
 TEST_CASE("a name that is no session's is answered at once") {
@@ -321,7 +321,7 @@ TEST_CASE("a client that has gone before its session came finds it on the new no
 }
 
 TEST_CASE("a user who is disconnected while a session moves is, wherever that is") {
-  for (const unsigned node : {0, 1, 2}) {
+  for (const unsigned node : {0U, 1U, 2U}) {
     for (int steps = 0; steps < 30; ++steps) {
       CAPTURE(node, steps);
       Parked parked(3);

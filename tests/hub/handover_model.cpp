@@ -181,7 +181,7 @@ class Run {
 
 TEST_CASE("sessions that move in mid-stream lose nothing and get nothing twice, whatever arrives when") {
   std::uint64_t moved = 0;
-  for (const unsigned servers : {1, 3}) {
+  for (const unsigned servers : {1U, 3U}) {
     for (unsigned seed = 0; seed < 60; ++seed) {
       CAPTURE(servers, seed);
       Run run(seed, 10'000, servers, 1 + seed % 2);

@@ -117,6 +117,7 @@ class TestNetwork final : public TestParticipant {
     push(port->to_server[server_of(channel)], std::move(action));
   }
   void from_server(const PortPtr& port, std::string_view channel, std::function<void()> action) {
+    if (port->is_closed) return;
     push(port->from_server[server_of(channel)], [port, action = std::move(action)] {
       if (!port->is_closed) action();
     });
@@ -241,6 +242,8 @@ inline auto TestNetwork::attach(std::string node, BrokerSink& sink) -> PortPtr {
 
 inline void TestNetwork::detach(const PortPtr& port) {
   port->is_closed = true;
+  for (auto* queues : {&port->to_server, &port->from_server})
+    for (Queue& queue : *queues) queue.clear();  // they hold the port
   for (auto& [channel, subscribers] : subscribers_) std::erase(subscribers, port);
   std::erase(ports_, port);
   for (const auto& [channel, user] : port->present) {
