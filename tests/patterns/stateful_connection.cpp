@@ -300,3 +300,37 @@ TEST_CASE("conflation in a log keeps the newest message of each channel, and num
   CHECK(log.unwritten(2).sequence == 6);
   CHECK(log.conflate_unwritten(0) == 0);
 }
+
+TEST_CASE("a log that is restored from another's entries goes on as that would have") {
+  Log log = make_log(8, {.max_messages = 5});
+  log.written(8);
+  log.drop_oldest_unwritten(0);
+  std::vector<Log::Entry> kept;
+  log.for_each_kept([&](const Log::Entry& entry) { kept.push_back(entry); });
+  REQUIRE(kept.size() == 5);
+  kept[1].message.clear();
+  kept[1].missed = 1;
+
+  Log other({.max_messages = 5});
+  other.restore(kept, log.newest_sequence());
+  CHECK(other.is_parked());
+  CHECK(other.newest_sequence() == 8);
+  CHECK(other.bytes() == 4 * 2);
+  CHECK(missed_text(other.get_missed_messages(2)) == "1: m4@4 gap1@5 m6@6 m7@7 m8@8");
+  CHECK_FALSE(other.get_missed_messages(9).known);
+  other.store_message("m9");
+  CHECK(other.kept_count() == 5);
+  other.resume(6);
+  CHECK(unwritten(other) == "m7@7 m8@8 m9@9");
+}
+
+TEST_CASE("a log that is restored keeps more than its bound, if it was given more") {
+  std::vector<Log::Entry> entries;
+  for (std::uint64_t i = 1; i <= 9; ++i) entries.push_back({"m", i, 0});
+  Log log({.max_messages = 5});
+  log.restore(entries, 9);
+  CHECK(log.kept_count() == 9);
+  log.resume(0);
+  log.written(9);
+  CHECK(log.kept_count() == 5);
+}

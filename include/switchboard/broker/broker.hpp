@@ -53,6 +53,18 @@ concept Broker =
       broker.stop();
     };
 
+/// A refinement of Broker: it links nodes, which are processes with a name each. With it sessions move from
+/// node to node, over ordinary channels whose names begin with "$node:", and a server that stops waits for
+/// that.
+///
+/// - `node()` never changes, and no two nodes in reach have the same; 1 to 200 bytes of UTF-8 without control
+/// characters.
+/// - A subscription that could not be made for now is made as soon as it can be, and `on_gap` tells of that.
+/// - `publish` to a channel that has no subscriber anywhere may end in `broker_errc::unavailable`, but never
+/// where there is one that gets it.
+template <class B>
+concept NodeBroker = Broker<B> && HasNode<B>;
+
 }  // namespace switchboard::inline v1
 
 template <>

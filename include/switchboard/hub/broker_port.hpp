@@ -25,6 +25,11 @@ class BrokerSink {
   virtual void on_message(std::string_view channel, const Payload& message) = 0;
   /// Messages of others may be missing on this channel; an empty name means every channel.
   virtual void on_gap(std::string_view channel) = 0;
+  /// A node has died, and with it the last entry of this user in the channel. Told to one port, which tells
+  /// the channel's subscribers everywhere; telling several does no harm.
+  virtual void on_presence_lost(std::string_view channel, std::string_view user, std::uint64_t version) {
+    static_cast<void>(channel), static_cast<void>(user), static_cast<void>(version);
+  }
 
  protected:
   ~BrokerSink() = default;
@@ -78,5 +83,12 @@ concept PresencePort =
       port.leave(channel, user, changed);
       port.query(channel, listed);
     };
+
+/// A broker that links processes names the one it is in: among all that run at the same time no two have the
+/// same `node()`, 1 to 200 bytes of UTF-8 without control characters. See NodeBroker.
+template <class B>
+concept HasNode = requires(const B& broker) {
+  { broker.node() } -> std::convertible_to<std::string_view>;
+};
 
 }  // namespace switchboard::inline v1

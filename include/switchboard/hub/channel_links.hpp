@@ -19,15 +19,18 @@ namespace switchboard::inline v1 {
 class ChannelLinks {
  public:
   using Confirmed = std::function<void(std::error_code)>;
+  /// Users, each with its newest change of presence; the newest last.
+  using Changes = std::vector<std::pair<std::string, std::uint64_t>>;
+  /// How far each other hub has been heard: its origin, and its newest counter.
+  using Counters = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 
   struct Link {
     std::uint64_t number = 0;  ///< tells a link from an earlier one of the same name
     bool is_confirmed = false;
     bool is_asking = false;  ///< the broker has not answered yet
     std::vector<Confirmed> waiting;
-    std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;  ///< origin, its newest counter
-    std::vector<std::pair<std::string, std::uint64_t>>
-        presence_seen;  ///< user, its newest change, the newest last
+    Counters heard;
+    Changes presence_seen;
   };
 
   Link* find(std::string_view channel) {
@@ -65,7 +68,10 @@ class ChannelLinks {
 
   /// An envelope of `origin` with this counter has come. The first of an origin sets its beginning.
   static Heard hear(Link& link, std::uint64_t origin, std::uint64_t counter) {
-    for (auto& [known, newest] : link.heard) {
+    return hear(link.heard, origin, counter);
+  }
+  static Heard hear(Counters& heard, std::uint64_t origin, std::uint64_t counter) {
+    for (auto& [known, newest] : heard) {
       if (known != origin) continue;
       if (counter <= newest) return Heard::repeated;
       const bool is_next = counter == newest + 1;
@@ -73,14 +79,16 @@ class ChannelLinks {
       return is_next ? Heard::next : Heard::after_gap;
     }
     // Restarted peers leave their old origins behind.
-    if (link.heard.size() == max_origins) link.heard.erase(link.heard.begin());
-    link.heard.emplace_back(origin, counter);
+    if (heard.size() == max_origins) heard.erase(heard.begin());
+    heard.emplace_back(origin, counter);
     return Heard::next;
   }
 
   /// Whether this change of a user's presence is news: notices of different hubs may overtake each other.
   static bool is_newest(Link& link, std::string_view user, std::uint64_t version) {
-    auto& seen = link.presence_seen;
+    return is_newest(link.presence_seen, user, version);
+  }
+  static bool is_newest(Changes& seen, std::string_view user, std::uint64_t version) {
     const auto known =
         std::find_if(seen.begin(), seen.end(), [&](const auto& one) { return one.first == user; });
     if (known != seen.end()) {
@@ -120,6 +128,11 @@ class EnvelopeCounters {
       found = newest_.emplace(channel, 0).first;
     }
     return ++found->second;
+  }
+  /// The last number given out on the channel; 0: none.
+  std::uint64_t newest(std::string_view channel) const {
+    const auto found = newest_.find(channel);
+    return found == newest_.end() ? 0 : found->second;
   }
 
  private:

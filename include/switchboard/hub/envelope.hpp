@@ -24,6 +24,8 @@ struct Envelope {
     user_json = 5,    ///< on a user's channel; body: the message, a JSON object
     disconnect = 6,   ///< on a user's channel; number: the close code
     unsubscribe = 7,  ///< on a user's channel; text: the channel
+    handover = 8,     ///< on a node's channel; body: a HandoverMessage. Not counted
+    marker = 9,       ///< on a channel of a session that moves; counter: the handover's token. Not counted
   };
 
   Kind kind = Kind::json;
@@ -54,7 +56,7 @@ struct Envelope {
     if (bytes.size() < header_size || read(bytes, 0, 1) != current_version) return std::nullopt;
     const std::uint64_t kind = read(bytes, 1, 1);
     const std::size_t text_size = static_cast<std::size_t>(read(bytes, 30, 2));
-    if (kind < 1 || kind > 7 || bytes.size() < header_size + text_size) return std::nullopt;
+    if (kind < 1 || kind > 9 || bytes.size() < header_size + text_size) return std::nullopt;
     Envelope envelope;
     envelope.kind = static_cast<Kind>(kind);
     envelope.origin = read(bytes, 2, 8);

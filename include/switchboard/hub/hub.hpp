@@ -45,6 +45,9 @@
 
 namespace switchboard::inline v1 {
 
+template <class App, class Host>
+class Handover;
+
 /// What all hubs of a server have in common.
 template <class App>
 struct HubOptions {
@@ -64,7 +67,8 @@ struct HubOptions {
 /// hub. All on one thread; only `metrics` may be read from others.
 ///
 /// The members are defined by topic: hub_handshake, hub_input, hub_output, hub_requests, hub_channels,
-/// hub_users, hub_presence, hub_sessions, hub_handlers.
+/// hub_users, hub_presence, hub_sessions, hub_handlers. Where the broker links nodes a Handover moves
+/// sessions between them.
 template <class App, class Host>
 class Hub final : public Shard<App>, private BrokerSink {
  public:
@@ -76,7 +80,10 @@ class Hub final : public Shard<App>, private BrokerSink {
   ~Hub() override;
 
   void set_app(std::unique_ptr<App> app);
-  void attach(BrokerOf<App>& broker) { port_.emplace(broker.attach(host_.executor(), *this)); }
+  void attach(BrokerOf<App>& broker) {
+    port_.emplace(broker.attach(host_.executor(), *this));
+    if constexpr (is_clustered) handover_.begin(broker.node());
+  }
   App& app() { return *app_; }
 
   // What happens to sockets.
@@ -107,7 +114,12 @@ class Hub final : public Shard<App>, private BrokerSink {
   void execute(Command&& command);
   /// Refuses whoever comes (503) and closes everyone with 1001 behind what is queued for it.
   void drain();
-  bool is_drained() const { return transports_.size() == 0; }
+  /// No socket is left, and where other nodes may ask for them, no session either.
+  bool is_drained() const {
+    if constexpr (is_clustered)
+      if (has_peers() && (!sessions_.empty() || !handover_.is_idle())) return false;
+    return transports_.size() == 0;
+  }
   /// Resets every socket.
   void abort_all();
   /// The end, which the host calls while its executor still takes work: sockets are forgotten, the broker is
@@ -116,6 +128,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void shut_down();
   /// Nothing is left of any client: no socket, session, user, channel or presence.
   bool holds_nothing() const {
+    if constexpr (is_clustered)
+      if (!handover_.is_empty()) return false;
     return transports_.size() == 0 && clients_.size() == 0 && sessions_.empty() && parked_.empty() &&
            users_.size() == 0 && links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
   }
@@ -138,6 +152,10 @@ class Hub final : public Shard<App>, private BrokerSink {
   asio::any_io_executor executor() const override { return host_.executor(); }
 
  private:
+  friend class Handover<App, Host>;
+  struct NoHandover {
+    explicit NoHandover(Hub&) {}
+  };
   using ClientType = Client<App>;
   using User = UserOf<App>;
   using Phase = Transport::Phase;
@@ -146,6 +164,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   using ConnectionView = typename Shard<App>::ConnectionView;
   static constexpr std::uint32_t none = SlotTable<int>::none;
   static constexpr bool is_raw = AppTraits<App>::is_raw;
+  static constexpr bool is_clustered = HasNode<BrokerOf<App>> && !is_raw;  // its sessions may move
   static constexpr Duration close_timeout = std::chrono::seconds(5);
   static constexpr std::uint8_t max_close_extensions = 11;
   static constexpr std::size_t max_held_bytes = std::size_t{64} << 10;
@@ -192,7 +211,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   void connect(TransportUse use, Handoff<App> handoff);
   void connect_new(TransportUse use, Handoff<App> handoff, std::optional<Sequence> last_seq);
   void resume(TransportUse use, Handoff<App> handoff, std::uint32_t slot, Sequence last_seq);
+  std::optional<SessionId> parse_session(const Handoff<App>& handoff) const;
   std::uint32_t find_session(const Handoff<App>& handoff, Sequence last_seq) const;
+  std::string session_name(const SessionId& id) const;
   void open_websocket(Transport& transport, std::uint32_t client, const Handoff<App>& handoff);
   void welcome(std::uint32_t client, bool recovered, std::uint64_t replayed,
                std::optional<std::uint64_t> missed);
@@ -288,7 +309,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   void note_told(const Transport& transport, const Message& frame);
   void link_channel(const std::string& channel, std::function<void(std::error_code)> then);
   void unlink_channel_if_unused(std::string_view channel);
-  void deliver_to_channel(std::string_view channel, const Message& message);
+  void deliver_to_channel(std::string_view channel, const Message& message,
+                          std::span<const ConnectionId> except = {});
   void publish_data(std::string_view channel, std::string_view data, Done done);
   template <class MakeEnvelope>
   void send_to_peers(std::string_view channel, MakeEnvelope make, Done done);
@@ -296,8 +318,10 @@ class Hub final : public Shard<App>, private BrokerSink {
   static std::uint64_t conflation_key(std::string_view channel);
   void on_message(std::string_view channel, const Payload& message) override;
   void on_gap(std::string_view channel) override;
-  void receive_on_channel(std::string_view channel, const Envelope& envelope);
+  void receive_on_channel(std::string_view channel, const Envelope& envelope, const Payload& payload);
+  static Message gap_message(const std::vector<std::string>& channels);
   void tell_gap(std::string_view channel);
+  void tell_session_gap(ConnectionId id, std::string_view channel);
 
   // hub_users
   using Admitted = std::function<void(std::optional<CloseCode>)>;
@@ -307,8 +331,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   void add_to_user(std::uint32_t slot);
   void remove_from_user(std::uint32_t slot);
   std::vector<ConnectionId> clients_of(std::string_view user) const;
-  void receive_for_user(std::string_view user, const Envelope& envelope);
-  void send_locally(std::string_view user, const Message& message);
+  void receive_for_user(std::string_view user, const Envelope& envelope, const Payload& payload);
+  void tell_user_gap(std::string_view user);
+  void send_locally(std::string_view user, const Message& message, std::span<const ConnectionId> except = {});
   void disconnect_locally(std::string_view user, CloseCode code);
   void unsubscribe_locally(std::string_view user, std::string_view channel);
 
@@ -323,7 +348,10 @@ class Hub final : public Shard<App>, private BrokerSink {
   void tell_presence(bool joined, const std::string& channel, const std::string& user,
                      const std::string& info, std::uint64_t version);
   void deliver_presence(bool joined, std::string_view channel, std::string_view user, std::string_view info,
-                        std::uint64_t version);
+                        std::uint64_t version, std::span<const ConnectionId> except = {});
+  static Message presence_message(bool joined, std::string_view channel, std::string_view user,
+                                  std::string_view info);
+  void on_presence_lost(std::string_view channel, std::string_view user, std::uint64_t version) override;
   std::string presence_info(const User& user, std::string_view channel);
   static constexpr bool keeps_presence() { return PresencePort<BrokerPortType> && !is_raw; }
 
@@ -339,6 +367,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::uint32_t create_session(User user);
   void lose_socket(ConnectionId id, PresenceMode mode, Fate fate, const CloseReason& reason);
   void park(ConnectionId id, PresenceMode mode);
+  void shelve(ConnectionId id);
+  void suspend(ConnectionId id, PresenceMode mode);
   void unpark(ClientType& client);
   void account_parked(ClientType& client);
   void account_subscription(ConnectionId id, std::string_view channel, bool is_new);
@@ -359,6 +389,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void beat(std::uint32_t slot);
   void schedule_beat(Transport& transport);
   void schedule_wake_up();
+  void wake_up_now();
 
   // Shard<App>, for Connection<App>.
   ConnectionView view(ConnectionId id) const override;
@@ -415,11 +446,13 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::vector<TransportUse> continued_later_;
   BinaryHandlers<App> binary_handlers_;
   std::unique_ptr<App> app_;
+  [[no_unique_address]] std::conditional_t<is_clustered, Handover<App, Host>, NoHandover> handover_{*this};
   std::optional<BrokerPortType> port_;  // none once shut down; detaches before all that its callbacks touch
 };
 
 }  // namespace switchboard::inline v1
 
+#include <switchboard/hub/handover.hpp>
 #include <switchboard/hub/hub_channels.hpp>
 #include <switchboard/hub/hub_handlers.hpp>
 #include <switchboard/hub/hub_handshake.hpp>

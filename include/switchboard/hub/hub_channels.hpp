@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Hub: channels, their subscribers here, and the broker that links them to those elsewhere.
 #pragma once
+#include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -100,13 +102,25 @@ template <class App, class Host>
 void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
   const ChannelLinks::Link* link = links_.find(channel);
   if (link == nullptr || !link->waiting.empty() || subscribers_.has_subscribers(channel)) return;
+  if constexpr (is_clustered)
+    if (handover_.needs(channel)) return;
   const std::string name(channel);  // the view may point into what is erased
   if (!is_shut_down_) port_->unsubscribe(name);
   links_.erase(name);
 }
 
+/// To every subscriber `except` those.
 template <class App, class Host>
-void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message) {
+void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message,
+                                        std::span<const ConnectionId> except) {
+  if constexpr (is_clustered) {
+    if (!except.empty()) {
+      subscribers_.publish(channel, message, [&](ConnectionId id, const Message& shared) {
+        if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, shared);
+      });
+      return;
+    }
+  }
   subscribers_.publish(channel, message,
                        [this](ConnectionId id, const Message& shared) { deliver(id, shared); });
 }
@@ -130,37 +144,53 @@ void Hub<App, Host>::send_to_peers(std::string_view channel, MakeEnvelope make, 
   Envelope envelope = make();
   envelope.counter = counters_.next(channel, origin_);
   envelope.origin = origin_;
-  port_->publish(channel, std::make_shared<const std::string>(envelope.encode()), std::move(done));
+  Payload payload = std::make_shared<const std::string>(envelope.encode());
+  if constexpr (is_clustered) handover_.on_envelope(channel, envelope, payload);
+  port_->publish(channel, std::move(payload), std::move(done));
 }
 
 template <class App, class Host>
 void Hub<App, Host>::on_message(std::string_view channel, const Payload& message) {
   const std::optional<Envelope> envelope = Envelope::decode(*message);
   if (!envelope) return host_.log(LogLevel::warning, "an envelope of an unknown version was dropped");
+  if constexpr (is_clustered) {
+    if (channel.starts_with(node_channel_prefix)) {
+      if (envelope->kind == Envelope::Kind::handover) handover_.on_handover(envelope->body);
+      return;
+    }
+    if (envelope->kind == Envelope::Kind::marker) return handover_.on_marker(channel, envelope->counter);
+  }
   if (channel.starts_with(user_channel_prefix))
-    receive_for_user(channel.substr(user_channel_prefix.size()), *envelope);
+    receive_for_user(channel.substr(user_channel_prefix.size()), *envelope, message);
   else
-    receive_on_channel(channel, *envelope);
+    receive_on_channel(channel, *envelope, message);
 }
 
 template <class App, class Host>
-void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope& envelope) {
+void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope& envelope,
+                                        const Payload& payload) {
+  if (envelope.kind == Envelope::Kind::marker || envelope.kind == Envelope::Kind::handover) return;
   ChannelLinks::Link* link = links_.find(channel);
   if (link == nullptr) return;
   const auto heard = ChannelLinks::hear(*link, envelope.origin, envelope.counter);
   if (heard == ChannelLinks::Heard::repeated) return;
   // Before the broker has confirmed the channel nothing was promised, and a hole is that of an earlier link.
   if (heard == ChannelLinks::Heard::after_gap && link->is_confirmed) tell_gap(channel);
+  std::vector<ConnectionId> had;
+  if constexpr (is_clustered) {
+    had = handover_.those_who_had(channel, envelope);
+    handover_.on_envelope(channel, envelope, payload);
+  }
   switch (envelope.kind) {
     case Envelope::Kind::json:
-      return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)));
+      return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)), had);
     case Envelope::Kind::binary:
       return deliver_to_channel(
-          channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)));
+          channel, EncodedMessage::binary(envelope.number, envelope.body, conflation_key(channel)), had);
     case Envelope::Kind::join:
     case Envelope::Kind::leave:
       return deliver_presence(envelope.kind == Envelope::Kind::join, channel, envelope.text, envelope.body,
-                              envelope.presence_version);
+                              envelope.presence_version, had);
     default:
       return;  // of a user's channel
   }
@@ -169,6 +199,11 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
 template <class App, class Host>
 void Hub<App, Host>::on_gap(std::string_view channel) {
   metrics_.broker_gaps.add();
+  if constexpr (is_clustered) {
+    handover_.on_gap(channel);
+    if (channel.starts_with(user_channel_prefix))
+      return tell_user_gap(channel.substr(user_channel_prefix.size()));
+  }
   tell_gap(channel);
 }
 
@@ -176,17 +211,8 @@ void Hub<App, Host>::on_gap(std::string_view channel) {
 /// has.
 template <class App, class Host>
 void Hub<App, Host>::tell_gap(std::string_view channel) {
-  const auto gap = [](const std::vector<std::string>& names) {
-    std::string list;
-    for (const std::string& name : names) {
-      list += list.empty() ? '[' : ',';
-      append_json_string(list, name);
-    }
-    return EncodedMessage::json(
-        JsonObjectText().string("type", "gap").string("reason", "broker").raw("channels", list + "]").take());
-  };
   if (!channel.empty()) {
-    subscribers_.publish(channel, gap({std::string(channel)}),
+    subscribers_.publish(channel, gap_message({std::string(channel)}),
                          [this](ConnectionId id, const Message& message) {
                            const ClientType* client = find(id);
                            if (client != nullptr && client->session) deliver(id, message);
@@ -196,7 +222,31 @@ void Hub<App, Host>::tell_gap(std::string_view channel) {
   std::vector<ConnectionId> sessions;
   for (const auto& [session, slot] : sessions_) sessions.push_back(id_of(slot));
   for (const ConnectionId id : sessions)
-    if (const auto names = subscribers_.channels_of(id); !names.empty()) deliver(id, gap(names));
+    if (const auto names = subscribers_.channels_of(id);
+        !names.empty() || (is_clustered && !clients_[id.slot].user.id.empty()))
+      deliver(id, gap_message(names));
+}
+
+template <class App, class Host>
+auto Hub<App, Host>::gap_message(const std::vector<std::string>& channels) -> Message {
+  std::string list = "[";
+  for (const std::string& name : channels) {
+    if (list.size() > 1) list += ',';
+    append_json_string(list, name);
+  }
+  return EncodedMessage::json(
+      JsonObjectText().string("type", "gap").string("reason", "broker").raw("channels", list + "]").take());
+}
+
+/// Tells one session; of its user's own channel, which has no name for the client, without naming any.
+template <class App, class Host>
+void Hub<App, Host>::tell_session_gap(ConnectionId id, std::string_view channel) {
+  std::vector<std::string> names;
+  if (channel.empty())
+    names = subscribers_.channels_of(id);
+  else if (!channel.starts_with(user_channel_prefix))
+    names.emplace_back(channel);
+  deliver(id, gap_message(names));
 }
 
 /// To every subscriber, here at once; `done` says what became of it elsewhere. `data` is JSON text.

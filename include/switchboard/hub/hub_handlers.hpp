@@ -101,6 +101,13 @@ void Hub<App, Host>::schedule_wake_up() {
   host_.wake_at(*next);
 }
 
+/// Asks the host for a call as soon as it can.
+template <class App, class Host>
+void Hub<App, Host>::wake_up_now() {
+  wake_at_ = host_.now();
+  host_.wake_at(*wake_at_);
+}
+
 template <class App, class Host>
 void Hub<App, Host>::fire(Timer& timer) {
   switch (static_cast<TimerKind>(timer.kind)) {
@@ -114,6 +121,9 @@ void Hub<App, Host>::fire(Timer& timer) {
       metrics_.sessions_expired.add();
       return end(id_of(timer.owner), PresenceMode::cut,
                  {CloseCode::abnormal, "the session has expired", false});
+    case TimerKind::handover:
+      if constexpr (is_clustered) handover_.fire(timer);
+      return;
     case TimerKind::presence: {
       const auto [channel, user] = roster_.expire(timer);
       return settle_presence(PresenceRoster::Effect::left, channel, user);

@@ -110,7 +110,7 @@ void Hub<App, Host>::admit(TransportUse use, Handoff<App> handoff) {
   if constexpr (!is_raw) {
     const LastSequence last = LastSequence::of(handoff.request);
     if (last.state == LastSequence::State::malformed) return refuse(use, refusals::invalid_last_sequence());
-    const auto session = SessionId::parse(handoff.request.query("session"));
+    const auto session = parse_session(handoff);
     const bool is_elsewhere = session && session->shard != shard_ && session->shard < shard_count_;
     if (last.state == LastSequence::State::present && is_elsewhere) {
       handoff.unread = std::move(transports_[use.slot].handshake->unread);
@@ -143,10 +143,23 @@ void Hub<App, Host>::connect(TransportUse use, Handoff<App> handoff) {
     const LastSequence last = LastSequence::of(handoff.request);
     if (last.state == LastSequence::State::absent) return connect_new(use, std::move(handoff), std::nullopt);
     const std::uint32_t session = find_session(handoff, last.value);
-    if (session == none)
-      connect_new(use, std::move(handoff), last.value);
-    else
-      resume(use, std::move(handoff), session, last.value);
+    if (session != none) return resume(use, std::move(handoff), session, last.value);
+    if constexpr (is_clustered)
+      if (handover_.import_session(use, handoff, last.value)) return;
+    connect_new(use, std::move(handoff), last.value);
+  }
+}
+
+/// The session asked for, if it began in this process.
+template <class App, class Host>
+std::optional<SessionId> Hub<App, Host>::parse_session(const Handoff<App>& handoff) const {
+  const std::string_view name = handoff.request.query("session");
+  if constexpr (is_clustered) {
+    std::string_view node;
+    const auto id = SessionId::parse(name, &node);
+    return id && handover_.is_own_node(node) ? id : std::nullopt;
+  } else {
+    return SessionId::parse(name);
   }
 }
 
@@ -154,11 +167,15 @@ void Hub<App, Host>::connect(TransportUse use, Handoff<App> handoff) {
 /// `last_seq`: cases that the client must not be able to tell apart.
 template <class App, class Host>
 std::uint32_t Hub<App, Host>::find_session(const Handoff<App>& handoff, Sequence last_seq) const {
-  const auto id = SessionId::parse(handoff.request.query("session"));
+  std::string_view node;
+  const std::string_view name = handoff.request.query("session");
+  const auto id = SessionId::parse(name, is_clustered ? &node : nullptr);
   if (!id) return none;
   const auto found = sessions_.find(*id);
   if (found == sessions_.end()) return none;
   const ClientType& client = clients_[found->second];
+  if constexpr (is_clustered)
+    if (client.session->is_moving || !handover_.is_home_of(client.session->id, node)) return none;
   if (client.user.id != handoff.user.id || last_seq > client.session->log.newest_sequence()) return none;
   return found->second;
 }
@@ -276,13 +293,21 @@ void Hub<App, Host>::welcome(std::uint32_t client, bool recovered, std::uint64_t
       .number("timeout_ms", milliseconds(heartbeat::timeout(options_.heartbeat)));
   JsonObjectText text;
   text.string("type", "welcome")
-      .string("session", session.id.to_string())
+      .string("session", session_name(session.id))
       .number("seq", session.log.newest_sequence().value)
       .boolean("recovered", recovered)
       .number("replayed", replayed)
       .raw("missed", missed ? std::to_string(*missed) : "null")
       .raw("heartbeat", heartbeat_text.take());
   transports_[clients_[client].transport].queue.push(EncodedMessage::frame(Opcode::text, text.take()));
+}
+
+template <class App, class Host>
+std::string Hub<App, Host>::session_name(const SessionId& id) const {
+  if constexpr (is_clustered)
+    return handover_.name_of(id);
+  else
+    return id.to_string();
 }
 
 /// Frames that came behind the request, before it was answered.
@@ -375,6 +400,7 @@ void Hub<App, Host>::shut_down() {
   }
   port_.reset();
   calls_.clear();
+  if constexpr (is_clustered) handover_.clear();
 }
 
 }  // namespace switchboard::inline v1

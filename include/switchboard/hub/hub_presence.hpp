@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Hub: who is in a channel, and telling those who asked to be told.
 #pragma once
+#include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -98,16 +100,31 @@ void Hub<App, Host>::tell_presence(bool joined, const std::string& channel, cons
 
 template <class App, class Host>
 void Hub<App, Host>::deliver_presence(bool joined, std::string_view channel, std::string_view user,
-                                      std::string_view info, std::uint64_t version) {
+                                      std::string_view info, std::uint64_t version,
+                                      std::span<const ConnectionId> except) {
   ChannelLinks::Link* link = links_.find(channel);
   if (link == nullptr || !ChannelLinks::is_newest(*link, user, version)) return;
+  const Message notice = presence_message(joined, channel, user, info);
+  watchers_.publish(channel, notice, [&](ConnectionId id, const Message& message) {
+    const ClientType* client = find(id);
+    if (client == nullptr || client->user.id == user) return;  // nobody hears of its own
+    if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, message);
+  });
+}
+
+template <class App, class Host>
+auto Hub<App, Host>::presence_message(bool joined, std::string_view channel, std::string_view user,
+                                      std::string_view info) -> Message {
   JsonObjectText text;
   text.string("type", joined ? "join" : "leave").string("channel", channel).string("user", user);
   if (joined && !info.empty()) text.raw("info", info);
-  watchers_.publish(channel, EncodedMessage::json(text.take()), [&](ConnectionId id, const Message& message) {
-    const ClientType* client = find(id);
-    if (client != nullptr && client->user.id != user) deliver(id, message);  // nobody hears of its own
-  });
+  return EncodedMessage::json(text.take());
+}
+
+template <class App, class Host>
+void Hub<App, Host>::on_presence_lost(std::string_view channel, std::string_view user,
+                                      std::uint64_t version) {
+  if constexpr (keeps_presence()) tell_presence(false, std::string(channel), std::string(user), {}, version);
 }
 
 template <class App, class Host>

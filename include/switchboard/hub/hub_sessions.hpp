@@ -43,7 +43,7 @@ std::uint32_t Hub<App, Host>::create_session(User user) {
   auto session =
       std::make_unique<Session>(ReplayOptions{options_.sessions.replay, options_.sessions.replay_bytes});
   session->owner = slot;
-  session->id.shard = shard_;
+  session->id.shard = static_cast<std::uint16_t>(shard_);
   host_.random_bytes(std::as_writable_bytes(std::span(session->id.random)));
   sessions_.emplace(session->id, slot);
   clients_[slot].session = std::move(session);
@@ -70,14 +70,27 @@ void Hub<App, Host>::lose_socket(ConnectionId id, PresenceMode mode, Fate fate, 
 
 template <class App, class Host>
 void Hub<App, Host>::park(ConnectionId id, PresenceMode mode) {
+  find(id)->session->log.park();
+  shelve(id);
+  suspend(id, mode);
+}
+
+/// The session, whose log is parked, waits for its client from now on.
+template <class App, class Host>
+void Hub<App, Host>::shelve(ConnectionId id) {
   ClientType& client = *find(id);
   Session& session = *client.session;
-  session.log.park();
   session.parked_position = parked_.insert(parked_.end(), id);
   metrics_.sessions_parked.add();
   account_parked(client);
   wheel_.schedule(session, later(host_.now(), options_.sessions.time_to_live));
+  schedule_wake_up();
+}
 
+/// And that shows.
+template <class App, class Host>
+void Hub<App, Host>::suspend(ConnectionId id, PresenceMode mode) {
+  ClientType& client = *find(id);
   const PresenceMode before = std::exchange(client.presence, mode);
   for (const std::string& channel : subscribers_.channels_of(id)) lower_presence(client, before, channel);
   schedule_wake_up();
@@ -165,6 +178,10 @@ void Hub<App, Host>::end(ConnectionId id, PresenceMode mode, CloseReason reason)
   if (client->session) {
     if (client->session->is_scheduled() || client->session->log.is_parked()) unpark(*client);
     sessions_.erase(client->session->id);
+    if constexpr (is_clustered) {
+      handover_.on_session_end(*client->session, id.slot);
+      if (is_draining_) wake_up_now();  // the host may be waiting for the last one
+    }
   }
   // A parked session that was cut stays listed for its grace time, unless it is ended on purpose.
   const PresenceMode before = std::exchange(client->presence, mode);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Hub: users and their connections, here and elsewhere.
 #pragma once
+#include <algorithm>
+
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -42,6 +44,10 @@ void Hub<App, Host>::confirm_user(const std::string& user, std::uint64_t number)
 template <class App, class Host>
 void Hub<App, Host>::unlink_user_if_unused(const std::string& user) {
   if (is_shut_down_ || user.empty() || users_.find(user) != none || linking_users_.contains(user)) return;
+  if constexpr (is_clustered) {
+    if (handover_.needs(user_channel(user))) return;
+    handover_.on_user_unlinked(user);
+  }
   port_->unsubscribe(user_channel(user));
 }
 
@@ -70,10 +76,19 @@ std::vector<ConnectionId> Hub<App, Host>::clients_of(std::string_view user) cons
 }
 
 template <class App, class Host>
-void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& envelope) {
+void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& envelope,
+                                      const Payload& payload) {
+  std::vector<ConnectionId> had;
+  if constexpr (is_clustered) {
+    const auto heard = handover_.hear_for_user(std::string(user), envelope);
+    if (heard == ChannelLinks::Heard::repeated) return;
+    if (heard == ChannelLinks::Heard::after_gap) tell_user_gap(user);
+    had = handover_.those_who_had(user_channel(user), envelope);
+    handover_.on_envelope(user_channel(user), envelope, payload);
+  }
   switch (envelope.kind) {
     case Envelope::Kind::user_json:
-      return send_locally(user, EncodedMessage::json(envelope.body));
+      return send_locally(user, EncodedMessage::json(envelope.body), had);
     case Envelope::Kind::disconnect:
       return disconnect_locally(user, static_cast<CloseCode>(envelope.number));
     case Envelope::Kind::unsubscribe:
@@ -83,9 +98,18 @@ void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& env
   }
 }
 
+/// Tells the user's sessions that something for the user may be missing.
 template <class App, class Host>
-void Hub<App, Host>::send_locally(std::string_view user, const Message& message) {
-  for (const ConnectionId id : clients_of(user)) deliver(id, message);
+void Hub<App, Host>::tell_user_gap(std::string_view user) {
+  for (const ConnectionId id : clients_of(user))
+    if (find(id)->session) tell_session_gap(id, user_channel(user));
+}
+
+template <class App, class Host>
+void Hub<App, Host>::send_locally(std::string_view user, const Message& message,
+                                  std::span<const ConnectionId> except) {
+  for (const ConnectionId id : clients_of(user))
+    if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, message);
 }
 
 template <class App, class Host>

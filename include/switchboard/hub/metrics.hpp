@@ -34,7 +34,10 @@ struct HubMetrics {
   Counter rate_limited;
   Counter sessions_created;
   Counter sessions_resumed;
-  Counter sessions_moved;  ///< sockets handed to the shard that holds their session
+  Counter sessions_moved;        ///< sockets handed to the shard that holds their session
+  Counter sessions_handed_over;  ///< sessions that went to another node
+  Counter sessions_taken_over;   ///< sessions that came from another node
+  Counter sessions_not_found;    ///< asked of the other nodes, and not got
   Counter sessions_expired;
   Counter sessions_evicted;  ///< over a bound
   Counter messages_missed;   ///< told as missed in a welcome

@@ -44,4 +44,10 @@ inline std::string user_channel(std::string_view user) {
 }
 inline constexpr std::string_view user_channel_prefix = "$user:";
 
+/// The channel of a node's shard, on which the others ask it for sessions.
+inline std::string node_channel(std::string_view node, unsigned shard) {
+  return "$node:" + std::string(node) + ':' + std::to_string(shard);
+}
+inline constexpr std::string_view node_channel_prefix = "$node:";
+
 }  // namespace switchboard::inline v1

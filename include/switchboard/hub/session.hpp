@@ -23,14 +23,16 @@
 
 namespace switchboard::inline v1 {
 
-/// Names a session to its client: 128 random bits, then the shard that holds it. Whoever knows it and has the
-/// user's token may resume the session, so it is never logged.
+/// Names a session to its client: 128 random bits, then the shard, and where nodes are linked the node, that
+/// it began on; a session that is moved keeps its name. Whoever knows it and has the user's token may resume
+/// the session, so it is never logged.
 struct SessionId {
   std::array<std::uint8_t, 16> random{};
-  unsigned shard = 0;
+  std::uint16_t shard = 0;
+  std::uint16_t home = 0;  ///< the hub's number for where it began; 0: on this very shard
 
-  /// 32 hexadecimal digits, '-', the shard.
-  std::string to_string() const {
+  /// 32 hexadecimal digits, '-', the shard, and with a node '-' and its name.
+  std::string to_string(std::string_view node = {}) const {
     constexpr char digits[] = "0123456789abcdef";
     std::string text;
     text.reserve(40);
@@ -38,10 +40,13 @@ struct SessionId {
       text += digits[byte >> 4];
       text += digits[byte & 15];
     }
-    return text + '-' + std::to_string(shard);
+    text += '-' + std::to_string(shard);
+    if (!node.empty()) (text += '-') += node;
+    return text;
   }
 
-  static std::optional<SessionId> parse(std::string_view text) {
+  /// With `node` there must be one, and it is told; without there must be none.
+  static std::optional<SessionId> parse(std::string_view text, std::string_view* node = nullptr) {
     if (text.size() < 34 || text[32] != '-') return std::nullopt;
     SessionId id;
     for (std::size_t i = 0; i < 16; ++i) {
@@ -51,11 +56,17 @@ struct SessionId {
     }
     const char* last = text.data() + text.size();
     const auto [end, error] = std::from_chars(text.data() + 33, last, id.shard);
-    if (error != std::errc{} || end != last) return std::nullopt;
+    if (error != std::errc{}) return std::nullopt;
+    if (node == nullptr) return end == last ? std::optional(id) : std::nullopt;
+    if (last - end < 2 || *end != '-') return std::nullopt;
+    *node = text.substr(static_cast<std::size_t>(end + 1 - text.data()));
     return id;
   }
 
-  friend bool operator==(const SessionId&, const SessionId&) = default;
+  /// Not by `home`, which is the hub's own: whoever looks a name up compares the node as well.
+  friend bool operator==(const SessionId& a, const SessionId& b) {
+    return a.random == b.random && a.shard == b.shard;
+  }
 };
 
 /// The publish ids that a session has had accepted, so that one sent again after a cut is not delivered
@@ -81,6 +92,12 @@ class PublishIds {
   void erase(std::string_view id) {
     for (std::string& known : ids_)
       if (known == id) known.clear();  // no id is empty
+  }
+  /// Calls `visit(id)` for each, the oldest first.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (std::size_t i = 0; i < ids_.size(); ++i)
+      if (const std::string& id = ids_[(oldest_ + i) % ids_.size()]; !id.empty()) visit(id);
   }
 
  private:
@@ -120,7 +137,7 @@ class WrittenIds {
 };
 
 /// What a hub's timers stand for.
-enum class TimerKind : std::uint8_t { transport, session, presence, call };
+enum class TimerKind : std::uint8_t { transport, session, presence, call, handover };
 
 /// A channel that a session was taken off without having asked, until its client has been told.
 struct Revocation {
@@ -134,6 +151,7 @@ struct Session : Timer {
       : Timer(static_cast<std::uint8_t>(TimerKind::session)), log(replay) {}
 
   SessionId id;
+  bool is_moving = false;  ///< it is being handed to another node: nobody may resume it here
   StatefulConnection<> log;
   std::unique_ptr<PublishIds> publish_ids;
   std::vector<Revocation> revoked;

@@ -167,6 +167,27 @@ class StatefulConnection {
   std::size_t bytes() const { return bytes_; }
   std::size_t kept_count() const { return entries_.size(); }
 
+  // The log on its way to another place.
+
+  /// Calls `visit(entry)` for all that is kept, written or not, in order.
+  template <class Visit>
+  void for_each_kept(Visit&& visit) const {
+    for (std::size_t i = 0; i < entries_.size(); ++i) visit(entries_[i]);
+  }
+
+  /// Makes an empty log what another was: parked, with these entries, and `newest` the number of the last
+  /// message it ever had. Numbers must rise, and none be above `newest`.
+  void restore(std::vector<Entry> entries, Sequence newest) {
+    for (Entry& entry : entries) {
+      bytes_ += Traits::size(entry.message);
+      entries_.push_back(std::move(entry));
+    }
+    newest_ = newest;
+    parked_ = true;
+    extra_messages_ = entries_.size() - std::min(entries_.size(), options_.max_messages);
+    extra_bytes_ = bytes_ - std::min(bytes_, options_.max_bytes);
+  }
+
   // What a slow consumer loses.
 
   /// Drops the oldest unwritten message, leaving a gap in its place that merges with the gap before it.

@@ -25,6 +25,7 @@ struct Metrics {
   std::uint64_t messages_received = 0, messages_delivered = 0, publishes = 0, errors_sent = 0,
                 rate_limited = 0;
   std::uint64_t sessions_created = 0, sessions_resumed = 0, sessions_moved = 0, sessions_expired = 0;
+  std::uint64_t sessions_handed_over = 0, sessions_taken_over = 0, sessions_not_found = 0;
   std::uint64_t sessions_evicted = 0, messages_missed = 0, messages_dropped = 0, slow_closed = 0;
   std::uint64_t heartbeat_timeouts = 0, handler_exceptions = 0, broker_gaps = 0;
   std::uint64_t sockets_accepted = 0, accept_pauses = 0, bytes_received = 0, bytes_sent = 0;
@@ -67,6 +68,12 @@ inline constexpr auto hub_metric_descriptions = std::to_array<MetricDescription<
     {&H::sessions_resumed, &M::sessions_resumed, "sessions_resumed_total", "Stateful sessions resumed"},
     {&H::sessions_moved, &M::sessions_moved, "sessions_moved_total",
      "Sockets moved to their session's shard"},
+    {&H::sessions_handed_over, &M::sessions_handed_over, "sessions_handed_over_total",
+     "Sessions that went to another node"},
+    {&H::sessions_taken_over, &M::sessions_taken_over, "sessions_taken_over_total",
+     "Sessions that came from another node"},
+    {&H::sessions_not_found, &M::sessions_not_found, "sessions_not_found_total",
+     "Sessions that no other node had"},
     {&H::sessions_expired, &M::sessions_expired, "sessions_expired_total", "Sessions whose time was over"},
     {&H::sessions_evicted, &M::sessions_evicted, "sessions_evicted_total", "Parked sessions over a bound"},
     {&H::messages_missed, &M::messages_missed, "messages_missed_total",

@@ -72,10 +72,15 @@ class Server {
   /// Begins to serve, on a context of the user's. On its thread, or before it runs.
   void start() { group_.start(); }
 
+  /// What stop() takes without being told: where the broker links nodes, time for their clients to come back
+  /// elsewhere.
+  static constexpr Duration default_drain = std::chrono::seconds(HasNode<BrokerOf<App>> ? 30 : 10);
+
   /// Begins to end: /readyz says 503, whoever comes is refused, and each connection is closed with 1001
-  /// behind what is queued for it; those left after `drain` are cut. The port is closed when all have gone.
-  /// Any thread, any number of times, before run() too; of several deadlines the earliest counts.
-  void stop(Duration drain = std::chrono::seconds(10)) {
+  /// behind what is queued for it; those left after `drain` are cut. Where the broker links nodes it also
+  /// stays, within that time, until the others have taken over all sessions. The port is closed when all have
+  /// gone. Any thread, any number of times, before run() too; of several deadlines the earliest counts.
+  void stop(Duration drain = default_drain) {
     state_->http.set_draining();
     group_.stop(drain);
   }

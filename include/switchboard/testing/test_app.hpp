@@ -11,13 +11,13 @@
 #include <utility>
 #include <vector>
 
-#include <asio/io_context.hpp>
+#include <asio/post.hpp>
 
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/server/server_handle.hpp>
 #include <switchboard/testing/test_host.hpp>
-#include <switchboard/testing/virtual_clock.hpp>
+#include <switchboard/testing/test_world.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {
@@ -45,7 +45,7 @@ struct TestOptions {
 ///     auto ws = client.connect();
 ///     app.advance(60s);
 template <class App>
-class TestApp {
+class TestApp final : private TestParticipant {
   static_assert(check_app<App>());
 
  public:
@@ -54,58 +54,41 @@ class TestApp {
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 
   explicit TestApp(TestOptions<App> options = {}, Factory factory = default_factory())
-      : path_(options.path), broker_(options.broker), commands_(std::make_shared<Commands>(*this)) {
-    const HubOptions<App> hub_options{options.path,     options.allowed_origins, options.heartbeat,
-                                      options.sessions, options.queue,           options.limits};
-    for (unsigned i = 0; i < options.shards; ++i) {
-      hosts_.push_back(std::make_unique<Host>(context_, clock_, options.seed * 1000 + i));
-      hosts_.back()->log_sink = options.log;
-      hubs_.push_back(std::make_unique<HubType>(*hosts_.back(), hub_options, i, options.shards));
-    }
-    std::vector<Host*> hosts;
-    for (const auto& host : hosts_) hosts.push_back(host.get());
-    for (unsigned i = 0; i < options.shards; ++i) {
-      hosts_[i]->set_hub(*hubs_[i], hosts, commands_);
-      hubs_[i]->attach(broker_);
-    }
-    for (const auto& hub : hubs_) hub->set_app(factory(*hub));  // which may use its shard at once
-    run();
-  }
+      : TestApp(nullptr, std::move(options), std::move(factory)) {}
+  /// In a world that it shares with others: see TestCluster. `world` must outlive it, and be ended before it
+  /// goes.
+  TestApp(TestWorld& world, TestOptions<App> options, Factory factory = default_factory())
+      : TestApp(&world, std::move(options), std::move(factory)) {}
   ~TestApp() {
-    commands_->app = nullptr;
-    for (const auto& hub : hubs_) hub->shut_down();
+    shut_down();
+    if (world_ != own_world_.get()) world_->leave(*this);
+    own_world_.reset();  // coroutines that are still suspended refer to the rest
   }
   TestApp(const TestApp&) = delete;
   TestApp& operator=(const TestApp&) = delete;
 
-  /// Does all that can be done without time passing.
-  void run() {
-    bool did_something = true;
-    while (did_something) {
-      did_something = false;
-      for (const auto& host : hosts_) {
-        did_something |= wake_if_due(*host);
-        did_something |= host->run_once();
-      }
-      context_.restart();
-      did_something |= context_.poll() > 0;
-    }
+  /// The end of the process, without a word to anyone: for its clients the connections are reset.
+  void shut_down() {
+    commands_->app = nullptr;
+    for (const auto& host : hosts_) host->close_all();
+    for (const auto& hub : hubs_) hub->shut_down();
+  }
+  /// Server::stop: refuses whoever comes, and closes everyone with 1001.
+  void stop() {
+    for (const auto& hub : hubs_) hub->drain();
+    run();
+  }
+  /// It has been stopped, and there is nothing to wait for any more.
+  bool is_drained() const {
+    for (const auto& hub : hubs_)
+      if (!hub->is_drained()) return false;
+    return true;
   }
 
+  /// Does all that can be done without time passing.
+  void run() { world_->run(); }
   /// Lets time pass, from timer to timer.
-  void advance(Duration duration) {
-    const TimePoint end = later(clock_.now(), duration);
-    run();
-    while (true) {
-      std::optional<TimePoint> next;
-      for (const auto& host : hosts_)
-        if (host->wake_time() && (!next || *host->wake_time() < *next)) next = host->wake_time();
-      if (!next || *next > end) break;
-      clock_.advance_to(*next);
-      run();
-    }
-    clock_.advance_to(end);
-  }
+  void advance(Duration duration) { world_->advance(duration); }
 
   /// Waits, in real time, for handlers that are suspended outside virtual time. False if there is none, or
   /// none has done anything for `patience`.
@@ -114,8 +97,8 @@ class TestApp {
     for (const auto& host : hosts_) running += host->running_handlers();
     for (const auto& hub : hubs_) sleeping += hub->sleeping_handlers();
     if (running <= sleeping) return false;
-    context_.restart();
-    return context_.run_one_for(patience) > 0;
+    world_->context().restart();
+    return world_->context().run_one_for(patience) > 0;
   }
 
   App& app(unsigned shard = 0) { return hubs_.at(shard)->app(); }
@@ -124,7 +107,7 @@ class TestApp {
   Host& host(unsigned shard = 0) { return *hosts_.at(shard); }
   const HubMetrics& metrics(unsigned shard = 0) const { return hubs_.at(shard)->metrics(); }
   unsigned shard_count() const { return static_cast<unsigned>(hubs_.size()); }
-  TimePoint now() const { return clock_.now(); }
+  TimePoint now() const { return world_->now(); }
   /// The WebSocket endpoint's.
   const std::string& path() const { return path_; }
   BrokerOf<App>& broker() { return broker_; }
@@ -142,8 +125,46 @@ class TestApp {
   }
 
  private:
+  TestApp(TestWorld* world, TestOptions<App> options, Factory factory)
+      : own_world_(world == nullptr ? std::make_unique<TestWorld>() : nullptr),
+        world_(world == nullptr ? own_world_.get() : world),
+        path_(options.path),
+        broker_(options.broker),
+        commands_(std::make_shared<Commands>(*this)) {
+    const HubOptions<App> hub_options{options.path,     options.allowed_origins, options.heartbeat,
+                                      options.sessions, options.queue,           options.limits};
+    for (unsigned i = 0; i < options.shards; ++i) {
+      hosts_.push_back(std::make_unique<Host>(world_->context(), world_->clock(), options.seed * 1000 + i));
+      hosts_.back()->log_sink = options.log;
+      hubs_.push_back(std::make_unique<HubType>(*hosts_.back(), hub_options, i, options.shards));
+    }
+    std::vector<Host*> hosts;
+    for (const auto& host : hosts_) hosts.push_back(host.get());
+    for (unsigned i = 0; i < options.shards; ++i) {
+      hosts_[i]->set_hub(*hubs_[i], hosts, commands_);
+      hubs_[i]->attach(broker_);
+    }
+    for (const auto& hub : hubs_) hub->set_app(factory(*hub));  // which may use its shard at once
+    world_->join(*this);
+    run();
+  }
+
+  bool run_once() override {
+    bool did_something = false;
+    for (const auto& host : hosts_) {
+      did_something |= wake_if_due(*host);
+      did_something |= host->run_once();
+    }
+    return did_something;
+  }
+  std::optional<TimePoint> wake_time() const override {
+    std::optional<TimePoint> next;
+    for (const auto& host : hosts_)
+      if (host->wake_time() && (!next || *host->wake_time() < *next)) next = host->wake_time();
+    return next;
+  }
   bool wake_if_due(Host& host) {
-    if (!host.wake_time() || *host.wake_time() > clock_.now()) return false;
+    if (!host.wake_time() || *host.wake_time() > world_->now()) return false;
     host.wake();
     return true;
   }
@@ -152,7 +173,7 @@ class TestApp {
     explicit Commands(TestApp& test_app) : app(&test_app) {}
     std::error_code post(Command&& command) override {
       if (app == nullptr) return errc::stopped;
-      asio::post(app->context_, [this, moved = std::make_shared<Command>(std::move(command))] {
+      asio::post(app->world_->context(), [this, moved = std::make_shared<Command>(std::move(command))] {
         app->hubs_.front()->execute(std::move(*moved));
       });
       return {};
@@ -160,14 +181,13 @@ class TestApp {
     TestApp* app;
   };
 
+  std::unique_ptr<TestWorld> own_world_;
+  TestWorld* world_;
   const std::string path_;
-  VirtualClock clock_;
   BrokerOf<App> broker_;
   std::shared_ptr<Commands> commands_;
   std::vector<std::unique_ptr<Host>> hosts_;
   std::vector<std::unique_ptr<HubType>> hubs_;
-  asio::io_context
-      context_;  // first to go, once the hubs are shut down: coroutines still suspended refer to the rest
 };
 
 }  // namespace testing

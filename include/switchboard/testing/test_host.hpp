@@ -77,6 +77,14 @@ class TestHost {
     return did_something;
   }
 
+  /// The process has ended.
+  void close_all() {
+    for (auto& socket : sockets_)
+      if (socket) std::exchange(socket, nullptr)->closed = SocketClose::abort;
+    ready_.clear();
+    wake_time_.reset();
+  }
+
   std::optional<TimePoint> wake_time() const { return wake_time_; }
   void wake() {
     wake_time_.reset();

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <asio/any_io_executor.hpp>
+
+#include <switchboard/broker/broker.hpp>
+#include <switchboard/broker/presence_table.hpp>
+#include <switchboard/testing/test_world.hpp>
+
+namespace switchboard::inline v1 {
+namespace testing {
+
+/// A message on its way from one port to another, as a test's `fate` function sees it.
+struct TestMessage {
+  std::string_view channel;
+  const std::string& payload;
+  std::string_view from, to;  ///< nodes
+};
+enum class TestFate : std::uint8_t {
+  arrive,
+  lose,           ///< and the receiver is told, by on_gap
+  lose_silently,  ///< as by a broker that breaks its promise, or by a node that knows no such message
+};
+
+struct NetworkOptions {
+  std::uint64_t seed = 1;
+  unsigned servers = 1;         ///< channels are dealt out among so many, each with an order of its own
+  Duration max_delay{};         ///< each message takes a random time up to this, to the server and from it
+  std::size_t max_payload = 0;  ///< above 0: what is larger ends in too_large
+};
+
+/// What links the nodes of a test, in virtual time: servers that do what Redis does, and connections to them
+/// on which messages take their time, keep their order, and get lost if the test says so.
+///
+/// Whatever is under way at the same moment arrives in a random order, that of the seed.
+class TestNetwork final : public TestParticipant {
+ public:
+  explicit TestNetwork(TestWorld* world = nullptr, NetworkOptions options = {})
+      : world_(world), options_(options), random_(options.seed) {
+    if (world_ != nullptr) world_->join(*this);
+  }
+  ~TestNetwork() {
+    if (world_ != nullptr) world_->leave(*this);
+  }
+  TestNetwork(const TestNetwork&) = delete;
+  TestNetwork& operator=(const TestNetwork&) = delete;
+
+  NetworkOptions& options() { return options_; }
+  /// Asked of each message for each receiver.
+  std::function<TestFate(const TestMessage&)> fate;
+  /// Nothing moves by itself any more, only by `step`.
+  void set_manual(bool is_manual) { is_manual_ = is_manual; }
+  /// One thing arrives, any of those that are due; false if there is none.
+  bool step();
+
+  /// The node has lost its servers: calls end in `unavailable`, and nothing arrives, until it is linked again
+  /// and told of the gap.
+  void cut(std::string_view node) { set_away(node, true); }
+  void restore(std::string_view node) { set_away(node, false); }
+
+  bool run_once() override { return !is_manual_ && step(); }
+  std::optional<TimePoint> wake_time() const override;
+
+  /// A port's end of its connections. See LinkedBroker.
+  struct Port {
+    std::string node;
+    BrokerSink* sink = nullptr;
+    std::uint64_t id = 0;
+    bool is_away = false, is_closed = false;
+    std::set<std::string, std::less<>> channels;
+    std::set<std::pair<std::string, std::string>> present;  // channel, user
+
+   private:
+    friend class TestNetwork;
+    struct Step {
+      TimePoint due;
+      std::function<void()> action;
+    };
+    std::vector<std::deque<Step>> to_server, from_server;  // by server
+  };
+  using PortPtr = std::shared_ptr<Port>;
+
+  PortPtr attach(std::string node, BrokerSink& sink);
+  void detach(const PortPtr& port);
+  void subscribe(const PortPtr& port, std::string_view channel, Done done);
+  void unsubscribe(const PortPtr& port, std::string_view channel);
+  void publish(const PortPtr& port, std::string_view channel, Payload payload, Done done);
+  using Changed = std::function<void(std::error_code, PresenceChange)>;
+  void change_presence(const PortPtr& port, std::string_view channel, std::string_view user,
+                       std::optional<std::string> info, Changed changed);
+  void query(const PortPtr& port, std::string_view channel,
+             std::function<void(std::error_code, std::vector<PresenceEntry>)> listed);
+
+ private:
+  using Queue = std::deque<Port::Step>;
+
+  TimePoint now() const { return world_ != nullptr ? world_->now() : TimePoint{}; }
+  std::size_t server_of(std::string_view channel) const {
+    return std::hash<std::string_view>{}(channel) % options_.servers;
+  }
+  void push(Queue& queue, std::function<void()> action);
+  void to_server(const PortPtr& port, std::string_view channel, std::function<void()> action) {
+    push(port->to_server[server_of(channel)], std::move(action));
+  }
+  void from_server(const PortPtr& port, std::string_view channel, std::function<void()> action) {
+    if (port->is_closed) return;
+    push(port->from_server[server_of(channel)], [port, action = std::move(action)] {
+      if (!port->is_closed) action();
+    });
+  }
+  /// Whether the port is away, in which case `answer` is to come.
+  template <class Answer>
+  bool refuse_if_away(const PortPtr& port, std::string_view channel, Answer answer) {
+    if (port->is_away)
+      from_server(port, channel, [answer] { answer(make_error_code(broker_errc::unavailable)); });
+    return port->is_away;
+  }
+  void deliver(const PortPtr& from, const PortPtr& to, const std::string& channel, const Payload& payload);
+  void set_away(std::string_view node, bool is_away);
+
+  TestWorld* world_;
+  NetworkOptions options_;
+  std::mt19937_64 random_;
+  bool is_manual_ = false;
+  std::uint64_t last_id_ = 0;
+  std::vector<PortPtr> ports_;
+  std::map<std::string, std::vector<PortPtr>, std::less<>> subscribers_;  // as the servers know them
+  PresenceTable presence_;
+};
+
+/// The broker of a TestCluster's Apps: it links the nodes of one TestNetwork. For one thread, in virtual
+/// time; without a network it links nothing.
+class LinkedBroker {
+ public:
+  struct Options {
+    std::shared_ptr<TestNetwork> network{};
+    std::string node = "node";
+  };
+
+  class Port {
+   public:
+    Port(std::shared_ptr<TestNetwork> network, TestNetwork::PortPtr port)
+        : network_(std::move(network)), port_(std::move(port)) {}
+    Port(Port&&) noexcept = default;
+    Port& operator=(Port&&) noexcept = default;
+    ~Port() {
+      if (port_) network_->detach(port_);
+    }
+    void subscribe(std::string_view channel, Done done) {
+      network_->subscribe(port_, channel, std::move(done));
+    }
+    void unsubscribe(std::string_view channel) { network_->unsubscribe(port_, channel); }
+    void publish(std::string_view channel, Payload payload, Done done) {
+      network_->publish(port_, channel, std::move(payload), std::move(done));
+    }
+    void enter(std::string_view channel, std::string_view user, std::string info,
+               TestNetwork::Changed changed) {
+      network_->change_presence(port_, channel, user, std::move(info), std::move(changed));
+    }
+    void leave(std::string_view channel, std::string_view user, TestNetwork::Changed changed) {
+      network_->change_presence(port_, channel, user, std::nullopt, std::move(changed));
+    }
+    void query(std::string_view channel,
+               std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
+      network_->query(port_, channel, std::move(listed));
+    }
+
+   private:
+    std::shared_ptr<TestNetwork> network_;
+    TestNetwork::PortPtr port_;
+  };
+
+  explicit LinkedBroker(const Options& options)
+      : network_(options.network ? options.network : std::make_shared<TestNetwork>()), node_(options.node) {}
+
+  Port attach(asio::any_io_executor, BrokerSink& sink) { return {network_, network_->attach(node_, sink)}; }
+  void stop() {}
+  std::string_view node() const { return node_; }
+
+ private:
+  std::shared_ptr<TestNetwork> network_;
+  std::string node_;
+};
+
+inline void TestNetwork::push(Queue& queue, std::function<void()> action) {
+  TimePoint due = now();
+  if (options_.max_delay > Duration{})
+    due += Duration(
+        static_cast<Duration::rep>(random_() % static_cast<std::uint64_t>(options_.max_delay.count())));
+  if (!queue.empty()) due = std::max(due, queue.back().due);
+  queue.push_back({due, std::move(action)});
+}
+
+inline bool TestNetwork::step() {
+  std::vector<Queue*> ready;
+  for (const PortPtr& port : ports_)
+    for (auto* queues : {&port->to_server, &port->from_server})
+      for (Queue& queue : *queues)
+        if (!queue.empty() && queue.front().due <= now()) ready.push_back(&queue);
+  if (ready.empty()) return false;
+  Queue& queue = *ready[random_() % ready.size()];
+  const std::function<void()> action = std::move(queue.front().action);
+  queue.pop_front();
+  action();
+  return true;
+}
+
+inline std::optional<TimePoint> TestNetwork::wake_time() const {
+  std::optional<TimePoint> next;
+  if (is_manual_) return next;
+  for (const PortPtr& port : ports_)
+    for (const auto* queues : {&port->to_server, &port->from_server})
+      for (const Queue& queue : *queues)
+        if (!queue.empty() && (!next || queue.front().due < *next)) next = queue.front().due;
+  return next;
+}
+
+inline auto TestNetwork::attach(std::string node, BrokerSink& sink) -> PortPtr {
+  auto port = std::make_shared<Port>();
+  port->node = std::move(node);
+  port->sink = &sink;
+  port->id = ++last_id_;
+  port->to_server.resize(options_.servers);
+  port->from_server.resize(options_.servers);
+  ports_.push_back(port);
+  return port;
+}
+
+inline void TestNetwork::detach(const PortPtr& port) {
+  port->is_closed = true;
+  for (auto* queues : {&port->to_server, &port->from_server})
+    for (Queue& queue : *queues) queue.clear();  // they hold the port
+  for (auto& [channel, subscribers] : subscribers_) std::erase(subscribers, port);
+  std::erase(ports_, port);
+  for (const auto& [channel, user] : port->present) {
+    const PresenceChange change = presence_.leave(port->id, channel, user);
+    if (!change.changed || ports_.empty()) continue;
+    const PortPtr& told = ports_.front();
+    from_server(told, channel, [told, name = channel, who = user, change] {
+      told->sink->on_presence_lost(name, who, change.version);
+    });
+  }
+}
+
+inline void TestNetwork::subscribe(const PortPtr& port, std::string_view channel, Done done) {
+  port->channels.emplace(channel);
+  if (refuse_if_away(port, channel, done)) return;
+  to_server(port, channel, [this, port, name = std::string(channel), done = std::move(done)] {
+    if (!port->is_closed) {
+      auto& subscribers = subscribers_[name];
+      if (std::find(subscribers.begin(), subscribers.end(), port) == subscribers.end())
+        subscribers.push_back(port);
+    }
+    from_server(port, name, [done] { done({}); });
+  });
+}
+
+inline void TestNetwork::unsubscribe(const PortPtr& port, std::string_view channel) {
+  const auto found = port->channels.find(channel);
+  if (found == port->channels.end()) return;
+  port->channels.erase(found);
+  to_server(port, channel, [this, port, name = std::string(channel)] {
+    const auto subscribers = subscribers_.find(name);
+    if (subscribers == subscribers_.end()) return;
+    std::erase(subscribers->second, port);
+    if (subscribers->second.empty()) subscribers_.erase(subscribers);
+  });
+}
+
+inline void TestNetwork::publish(const PortPtr& port, std::string_view channel, Payload payload, Done done) {
+  if (refuse_if_away(port, channel, done)) return;
+  if (options_.max_payload > 0 && payload->size() > options_.max_payload)
+    return from_server(port, channel, [done] { done(make_error_code(broker_errc::too_large)); });
+  to_server(port, channel,
+            [this, port, name = std::string(channel), payload = std::move(payload), done = std::move(done)] {
+              const auto subscribers = subscribers_.find(name);
+              if (subscribers != subscribers_.end())
+                for (const PortPtr& to : subscribers->second)
+                  if (to != port) deliver(port, to, name, payload);
+              from_server(port, name, [done] { done({}); });
+            });
+}
+
+inline void TestNetwork::deliver(const PortPtr& from, const PortPtr& to, const std::string& channel,
+                                 const Payload& payload) {
+  const TestFate what = fate ? fate({channel, *payload, from->node, to->node}) : TestFate::arrive;
+  if (what == TestFate::lose_silently || to->is_away) return;
+  from_server(to, channel, [to, channel, payload, what] {
+    if (!to->channels.contains(channel)) return;
+    if (what == TestFate::lose) return to->sink->on_gap(channel);
+    to->sink->on_message(channel, payload);
+  });
+}
+
+inline void TestNetwork::change_presence(const PortPtr& port, std::string_view channel, std::string_view user,
+                                         std::optional<std::string> info, Changed changed) {
+  const auto refuse = [changed](std::error_code error) { changed(error, {}); };
+  if (info)
+    port->present.emplace(channel, user);
+  else
+    port->present.erase({std::string(channel), std::string(user)});
+  if (refuse_if_away(port, channel, refuse)) return;
+  to_server(
+      port, channel,
+      [this, port, name = std::string(channel), who = std::string(user), info = std::move(info), changed] {
+        if (port->is_closed) return;
+        const PresenceChange change =
+            info ? presence_.enter(port->id, name, who, *info) : presence_.leave(port->id, name, who);
+        from_server(port, name, [changed, change] { changed({}, change); });
+      });
+}
+
+inline void TestNetwork::query(const PortPtr& port, std::string_view channel,
+                               std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
+  const auto refuse = [listed](std::error_code error) { listed(error, {}); };
+  if (refuse_if_away(port, channel, refuse)) return;
+  to_server(port, channel, [this, port, name = std::string(channel), listed] {
+    from_server(port, name, [listed, users = presence_.query(name)] { listed({}, users); });
+  });
+}
+
+inline void TestNetwork::set_away(std::string_view node, bool is_away) {
+  for (const PortPtr& port : std::vector<PortPtr>(ports_)) {
+    if (port->node != node || port->is_away == is_away) continue;
+    port->is_away = is_away;
+    if (is_away) {  // whatever was under way to it is lost
+      for (auto& [channel, subscribers] : subscribers_) std::erase(subscribers, port);
+      continue;
+    }
+    for (const std::string& channel : port->channels) subscribers_[channel].push_back(port);
+    from_server(port, {}, [port] { port->sink->on_gap({}); });
+  }
+}
+
+}  // namespace testing
+}  // namespace switchboard::inline v1

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+// What a client gets whose session cannot be moved, and what then becomes of the session.
+#include <switchboard/hub/envelope.hpp>
+#include <switchboard/hub/handover_message.hpp>
+
+#include "hub/cluster_apps.hpp"
+
+using namespace cluster_apps;
+using sb::testing::TestFate;
+using sb::testing::TestMessage;
+using Step = sb::HandoverMessage::Step;
+
+namespace {
+
+/// What a message between nodes is a step of.
+std::optional<Step> step_of(const std::string& payload) {
+  const auto envelope = sb::Envelope::decode(payload);
+  if (!envelope || envelope->kind != sb::Envelope::Kind::handover) return std::nullopt;
+  const auto message = sb::HandoverMessage::decode(envelope->body);
+  return message ? std::optional(message->step) : std::nullopt;
+}
+
+/// A node with a session of ann's, cut, in channel red, with one message that it has not seen.
+struct Parked {
+  Cluster cluster;
+  std::optional<Ws> ws;
+
+  explicit Parked(unsigned nodes = 2, sb::testing::TestOptions<Member> options = {})
+      : cluster(nodes, std::move(options)) {
+    ws = cluster.subscriber(0, "ann", {"red"});
+    ws->cut();
+    cluster.publish(0, "red", 1);
+  }
+  Ws begin(unsigned node, const std::string& token = "ann", std::uint64_t last_seq = 0) {
+    return cluster.begin_resume(node, token, ws->session(), last_seq);
+  }
+  /// How long the welcome takes, to the millisecond; the client must get a new session.
+  std::chrono::milliseconds time_to_new_session(unsigned node, const std::string& token = "ann",
+                                                std::uint64_t last_seq = 0, std::string session = {}) {
+    if (session.empty()) session = ws->session();
+    Ws waiting = cluster.begin_resume(node, token, session, last_seq);
+    const auto begin = cluster.nodes.world().now();
+    for (int i = 0; i < 3000; ++i) {
+      if (const auto welcome = waiting.try_receive_json()) {
+        CHECK(terms(*welcome) == terms(0, false, 0, nullptr));
+        CHECK((*welcome)["session"] != session);
+        waiting.cut();
+        return std::chrono::duration_cast<std::chrono::milliseconds>(cluster.nodes.world().now() - begin);
+      }
+      cluster.nodes.advance(1ms);
+    }
+    throw std::runtime_error("no welcome came");
+  }
+  /// So many messages arrive, and no more.
+  void steps(int count) {
+    cluster.nodes.run();
+    for (int i = 0; i < count; ++i) {
+      cluster.network().step();
+      cluster.nodes.run();
+    }
+  }
+  /// The session can still be resumed there, with what was kept.
+  void require_resumable(unsigned node) {
+    Ws back = cluster.connect(node, "ann", {.session = ws->session(), .last_seq = 0});
+    REQUIRE(terms(back.welcome()) == terms(1, true, 1, 0));
+    REQUIRE(back.receive_json() == numbered(1, "red", 1));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("if the old node is gone the client has a new session after two seconds") {
+  Parked parked;
+  parked.cluster.nodes.kill(0);
+  CHECK(parked.time_to_new_session(1) == 2s);
+  CHECK(parked.cluster.node(1).metrics().sessions_not_found.value() == 1);
+}
+
+TEST_CASE(
+    "a session that is unknown, expired, another user's, or younger than last_seq: not to be told apart") {
+  Parked parked(2);
+  const std::string session = parked.ws->session();
+  const std::string unknown = std::string(32, 'a') + session.substr(32);
+  for (const unsigned node : {0U, 1U}) {
+    CAPTURE(node);
+    CHECK(parked.time_to_new_session(node, "ann", 0, unknown) == 2s);
+    CHECK(parked.time_to_new_session(node, "bob") == 2s);
+    CHECK(parked.time_to_new_session(node, "anonymous") == 2s);
+    CHECK(parked.time_to_new_session(node, "ann", 2) == 2s);
+    CHECK(parked.time_to_new_session(node, "ann", 0, std::string(32, 'a') + "-0-elsewhere") == 2s);
+  }
+  parked.require_resumable(1);
+  Parked late(2);
+  late.cluster.nodes.advance(3min);
+  for (const unsigned node : {0U, 1U}) CHECK(late.time_to_new_session(node) == 2s);
+}
+
+TEST_CASE("a name that is no session's is answered at once") {
+  Parked parked;
+  for (const std::string name :
+       {"x", "-0-node0", "0123456789abcdef0123456789abcdef-0", "0123456789abcdef0123456789abcdef-0-",
+        "0123456789abcdef0123456789abcdef-99999-node0", "0123456789abcdef0123456789abcdef-0-a%0ab"})
+    CHECK(parked.time_to_new_session(1, "ann", 0, name) == 0s);
+}
+
+TEST_CASE("if the broker is away the client has a new session at once, and own sessions are resumed") {
+  Parked parked;
+  parked.cluster.network().cut("node1");
+  CHECK(parked.time_to_new_session(1) == 0s);
+  parked.cluster.network().restore("node1");
+  parked.cluster.network().cut("node0");
+  CHECK(parked.time_to_new_session(1) == 2s);
+  parked.require_resumable(0);
+}
+
+TEST_CASE("while the broker is away subscriptions are local, and when it is back the gap is told") {
+  Cluster cluster(2);
+  auto ws = cluster.subscriber(0, "ann", {"red"});
+  cluster.network().cut("node0");
+  ws.send_json({{"action", "subscribe"}, {"channel", "green"}});
+  CHECK(ws.receive_json() == json{{"status", "subscribed"}, {"channel", "green"}, {"local", true}});
+  cluster.publish(1, "red", "lost");
+  cluster.publish(0, "green", "here");
+  CHECK(ws.receive_json() == numbered(1, "green", "here"));
+  ws.cut();
+  auto back = cluster.resume(0, "ann", ws);
+  CHECK(terms(back.welcome()) == terms(1, true, 0, 0));
+  cluster.network().restore("node0");
+  const json gap = back.receive_json();
+  CHECK(gap["seq"] == 2);
+  CHECK(gap["type"] == "gap");
+  CHECK(gap["channels"].size() == 2);
+  cluster.publish(1, "green", 3);
+  CHECK(back.receive_json() == numbered(3, "green", 3));
+}
+
+TEST_CASE("a log that the broker finds too large stays where it is") {
+  Parked parked;
+  parked.cluster.network().options().max_payload = 120;
+  CHECK(parked.time_to_new_session(1) <= 2s);
+  parked.cluster.network().options().max_payload = 0;
+  parked.require_resumable(0);
+}
+
+TEST_CASE("a node of an older release, that drops what it does not know, makes a new session of it") {
+  Parked parked;
+  parked.cluster.network().fate = [](const TestMessage& message) {
+    return message.to == "node0" && step_of(message.payload) ? TestFate::lose_silently : TestFate::arrive;
+  };
+  CHECK(parked.time_to_new_session(1) == 2s);
+  parked.cluster.network().fate = {};
+  parked.require_resumable(1);
+}
+
+TEST_CASE("whichever step is lost, the client is told the truth and the session is in one place") {
+  for (const Step lost : {Step::find, Step::offer, Step::pull, Step::chunk, Step::taken, Step::cancel}) {
+    CAPTURE(static_cast<int>(lost));
+    Parked parked(3);
+    bool is_losing = true;
+    parked.cluster.network().fate = [&](const TestMessage& message) {
+      return is_losing && step_of(message.payload) == lost ? TestFate::lose_silently : TestFate::arrive;
+    };
+    Ws waiting = parked.begin(1);
+    parked.cluster.nodes.advance(2s);
+    const json welcome = waiting.receive_json();
+    if (lost == Step::taken || lost == Step::cancel) {
+      CHECK(terms(welcome) == terms(1, true, 1, 0));
+      CHECK(waiting.receive_json() == numbered(1, "red", 1));
+    } else {
+      CHECK(terms(welcome) == terms(0, false, 0, nullptr));
+    }
+    is_losing = false;
+    parked.cluster.nodes.advance(10s);
+    if (welcome["recovered"] == false) {
+      parked.require_resumable(2);
+    } else {
+      parked.cluster.publish(2, "red", 2);
+      CHECK(waiting.receive_json() == numbered(2, "red", 2));
+      CHECK(parked.cluster.node(0).hub().metrics().sessions_parked.value() == 0);
+      Ws back = parked.cluster.connect(2, "ann", {.session = parked.ws->session(), .last_seq = 2});
+      CHECK(terms(back.welcome()) == terms(2, true, 0, 0));
+    }
+  }
+}
+
+TEST_CASE("one step that is lost once is made good where asking again can") {
+  Parked parked;
+  int finds = 0;
+  parked.cluster.network().fate = [&](const TestMessage& message) {
+    return step_of(message.payload) == Step::find && ++finds < 3 ? TestFate::lose_silently : TestFate::arrive;
+  };
+  Ws waiting = parked.begin(1);
+  parked.cluster.nodes.advance(749ms);
+  CHECK(waiting.is_idle());
+  parked.cluster.nodes.advance(1ms);
+  CHECK(terms(waiting.receive_json()) == terms(1, true, 1, 0));
+}
+
+TEST_CASE("a marker that is lost costs a second, and a gap is told") {
+  Parked parked;
+  parked.cluster.network().fate = [&](const TestMessage& message) {
+    const auto envelope = sb::Envelope::decode(message.payload);
+    return envelope && envelope->kind == sb::Envelope::Kind::marker && message.channel == "red"
+               ? TestFate::lose_silently
+               : TestFate::arrive;
+  };
+  Ws waiting = parked.begin(1);
+  parked.cluster.nodes.advance(999ms);
+  CHECK(waiting.is_idle());
+  parked.cluster.nodes.advance(1ms);
+  CHECK(terms(waiting.receive_json()) == terms(2, true, 2, 0));
+  CHECK(waiting.receive_json() == numbered(1, "red", 1));
+  CHECK(waiting.receive_json() ==
+        json{{"seq", 2}, {"type", "gap"}, {"reason", "broker"}, {"channels", {"red"}}});
+}
+
+TEST_CASE("a message that only the old node has lost is a gap, and one that the new one has lost too") {
+  for (const std::string loser : {"node0", "node1"}) {
+    CAPTURE(loser);
+    Parked parked(3);
+    parked.cluster.publish(2, "red", 2);
+    // Node 1 has somebody in the channel too.
+    auto other = parked.cluster.subscriber(1, "bob", {"red"});
+    parked.cluster.publish(2, "red", 3);
+    parked.cluster.network().fate = [&](const TestMessage& message) {
+      return message.to == loser && message.channel == "red" && !step_of(message.payload) &&
+                     message.payload.find("lost") != std::string::npos
+                 ? TestFate::lose_silently
+                 : TestFate::arrive;
+    };
+    Ws waiting = parked.begin(1);
+    parked.cluster.network().set_manual(true);
+    parked.cluster.nodes.run();
+    for (int i = 0; i < 6; ++i) parked.cluster.network().step();
+    parked.cluster.publish(2, "red", "lost");
+    parked.cluster.publish(2, "red", 4);
+    parked.cluster.network().set_manual(false);
+    parked.cluster.nodes.advance(2s);
+    CHECK(waiting.receive_json()["recovered"] == true);
+    bool has_lost = false, has_gap = false;
+    json last;
+    for (const json& message : received(waiting)) {
+      has_gap |= message["type"] == "gap";
+      if (message["type"] == "message") last = message["data"];
+      has_lost |= last == "lost";
+    }
+    CHECK(last == 4);
+    CHECK(has_gap != has_lost);
+  }
+}
+
+TEST_CASE("two nodes that are asked for a session at once get it one after the other, and the later wins") {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    CAPTURE(seed);
+    Parked parked(3, {.seed = seed});
+    Ws first = parked.begin(1), second = parked.begin(2);
+    parked.cluster.nodes.advance(1500ms);
+    std::vector<Ws*> both{&first, &second};
+    for (Ws* ws : both) {
+      const json welcome = ws->receive_json();
+      CHECK(welcome["session"] == parked.ws->session());
+      CHECK(terms(welcome) == terms(1, true, 1, 0));
+      CHECK(ws->receive_json() == numbered(1, "red", 1));
+    }
+    // One of them has lost it to the other.
+    if (!first.is_idle()) std::swap(both[0], both[1]);
+    CHECK(both[1]->receive_close().code == sb::CloseCode::replaced);
+    CHECK(both[0]->is_idle());
+    parked.cluster.publish(0, "red", 2);
+    CHECK(both[0]->receive_json() == numbered(2, "red", 2));
+  }
+}
+
+TEST_CASE("two sockets that ask one node for a session elsewhere: the later wins") {
+  Parked parked;
+  Ws first = parked.begin(1), second = parked.begin(1), other = parked.begin(1, "bob");
+  parked.cluster.nodes.advance(100ms);
+  CHECK(terms(first.receive_json()) == terms(1, true, 1, 0));
+  CHECK(first.receive_close().code == sb::CloseCode::replaced);
+  CHECK(terms(second.receive_json()) == terms(1, true, 1, 0));
+  CHECK(second.receive_json() == numbered(1, "red", 1));
+  CHECK(second.is_idle());
+  parked.cluster.nodes.advance(2s);
+  CHECK(terms(other.receive_json()) == terms(0, false, 0, nullptr));
+}
+
+TEST_CASE("a client that comes back to the old node while its session moves waits and gets it back") {
+  for (int steps = 6; steps < 40; ++steps) {
+    CAPTURE(steps);
+    Parked parked;
+    parked.cluster.network().set_manual(true);
+    Ws away = parked.begin(1);
+    parked.steps(steps);
+    Ws home = parked.begin(0);
+    parked.cluster.nodes.run();
+    parked.cluster.network().set_manual(false);
+    parked.cluster.nodes.advance(1500ms);
+    CHECK(terms(home.receive_json()) == terms(1, true, 1, 0));
+    CHECK(home.receive_json() == numbered(1, "red", 1));
+    CHECK(home.is_idle());
+  }
+}
+
+TEST_CASE("a client that has gone before its session came finds it on the new node") {
+  bool has_moved = false, has_stayed = false;
+  for (int steps = 0; steps < 40; ++steps) {
+    CAPTURE(steps);
+    Parked parked(3);
+    parked.cluster.network().set_manual(true);
+    Ws waiting = parked.begin(1);
+    parked.steps(steps);
+    waiting.cut();
+    parked.cluster.network().set_manual(false);
+    parked.cluster.nodes.advance(3s);
+    const bool is_moved = parked.cluster.node(1).metrics().sessions_parked.value() == 1;
+    (is_moved ? has_moved : has_stayed) = true;
+    parked.cluster.nodes.kill(is_moved ? 0 : 1);
+    parked.require_resumable(2);
+  }
+  CHECK((has_moved && has_stayed));
+}
+
+TEST_CASE("a user who is disconnected while a session moves is, wherever that is") {
+  for (const unsigned node : {0U, 1U, 2U}) {
+    for (int steps = 0; steps < 30; ++steps) {
+      CAPTURE(node, steps);
+      Parked parked(3);
+      parked.cluster.network().set_manual(true);
+      Ws waiting = parked.begin(1);
+      parked.cluster.nodes.run();
+      parked.steps(steps);
+      parked.cluster.shard(node).disconnect_user("ann");
+      parked.cluster.network().set_manual(false);
+      parked.cluster.nodes.advance(10s);
+      // Either it came too late for the old session, and this is a new one, or it has ended both.
+      const json welcome = waiting.receive_json();
+      if (welcome["session"] == parked.ws->session()) {
+        const auto rest = received(waiting);
+        CHECK(waiting.receive_close().code == sb::CloseCode::disconnected);
+      }
+      for (unsigned i = 0; i < 3; ++i) CHECK(parked.time_to_new_session(i) == 2s);
+    }
+  }
+}
+
+TEST_CASE("what other nodes send may be anything") {
+  std::mt19937 random(7);
+  std::vector<std::pair<std::string, std::string>> said;
+  for (int round = 0; round < 30; ++round) {
+    Parked parked(2, {.sessions = {.presence_grace = 1s}});
+    const auto forge = [&](std::string payload) {
+      const auto length = payload.size();
+      for (unsigned i = random() % 4; i > 0 && length > 32; --i)
+        payload[32 + random() % (length - 32)] = static_cast<char>(random());
+      if (random() % 4 == 0) payload.resize(random() % (length + 1));
+      return payload;
+    };
+    struct Nobody final : sb::BrokerSink {
+      void on_message(std::string_view, const sb::Payload&) override {}
+      void on_gap(std::string_view) override {}
+    } nobody;
+    const auto port = parked.cluster.network().attach("forger", nobody);
+    parked.cluster.network().fate = [&](const TestMessage& message) {
+      if (message.from != "forger") said.emplace_back(message.channel, message.payload);
+      return TestFate::arrive;
+    };
+    Ws waiting = parked.begin(1);
+    for (int i = 0; i < 40; ++i) {
+      for (int forged = 0; forged < 20 && !said.empty(); ++forged) {
+        const auto& [channel, payload] = said[random() % said.size()];
+        parked.cluster.network().publish(port, channel, std::make_shared<const std::string>(forge(payload)),
+                                         [](std::error_code) {});
+      }
+      parked.cluster.nodes.advance(100ms);
+    }
+    parked.cluster.network().detach(port);
+    if (said.size() > 2000) said.erase(said.begin(), said.end() - 1000);
+  }
+}
