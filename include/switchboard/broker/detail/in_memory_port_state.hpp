@@ -391,5 +391,12 @@ class PortState : public std::enable_shared_from_this<PortState> {
   bool uses_presence_ = false;
 };
 
+/// Nothing is delivered from now on. Any thread.
+inline void stop(Exchange& exchange) {
+  exchange.is_stopped.store(true);
+  const std::lock_guard lock(exchange.mutex);
+  for (PortState* port : exchange.ports) port->wake();
+}
+
 }  // namespace in_memory
 }  // namespace switchboard::inline v1
