@@ -12,4 +12,5 @@ write_basic_package_version_file(switchboardConfigVersion.cmake
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/switchboardConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/switchboardConfigVersion.cmake"
               cmake/SwitchboardDependencies.cmake cmake/SwitchboardRedis.cmake
+              cmake/SwitchboardTls.cmake
         DESTINATION ${package_dir})

@@ -112,7 +112,7 @@ class ChildProcess {
   void kill() {
     if (!is_running()) return;
     ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
+    ::waitpid(pid_, &status_, 0);
     pid_ = -1;
   }
   void suspend() { signal(SIGSTOP); }
@@ -122,9 +122,11 @@ class ChildProcess {
   }
 
   bool is_running() {
-    if (pid_ > 0 && ::waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = -1;
+    if (pid_ > 0 && ::waitpid(pid_, &status_, WNOHANG) == pid_) pid_ = -1;
     return pid_ > 0;
   }
+  /// Of one that has ended; -1 where a signal has ended it.
+  int exit_code() const { return WIFEXITED(status_) ? WEXITSTATUS(status_) : -1; }
 
   std::string log() const {
     std::ifstream file(log_);
@@ -135,6 +137,7 @@ class ChildProcess {
   std::vector<std::string> arguments_;
   std::string log_;
   pid_t pid_ = -1;
+  int status_ = 0;
 };
 
 }  // namespace redis_test

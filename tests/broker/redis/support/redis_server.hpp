@@ -2,8 +2,9 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <fstream>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -21,15 +22,11 @@ class RedisServer {
  public:
   /// `flags` as redis-server takes them: {"--requirepass", "secret"}. Returns when it answers; throws with
   /// its log where it does not.
-  explicit RedisServer(std::vector<std::string> flags = {})
-      : program_(find_program("redis-server", "redis-server")), flags_(std::move(flags)) {
-    for (int attempt = 0; attempt < 20; ++attempt) {
-      port_ = free_port();
-      process_ = std::make_unique<ChildProcess>(arguments(), folder_ / "log");
-      if (wait_until_up()) return;
-      if (log().find("Address already in use") == std::string::npos) break;  // else: another was faster
-    }
-    throw std::runtime_error("redis-server did not start:\n" + log());
+  explicit RedisServer(std::vector<std::string> flags = {}) : RedisServer(std::move(flags), "") {}
+
+  /// A sentinel instead, which writes down in its configuration file what it learns.
+  static std::unique_ptr<RedisServer> sentinel(std::string configuration) {
+    return std::unique_ptr<RedisServer>(new RedisServer({}, std::move(configuration)));
   }
 
   std::uint16_t port() const { return port_; }
@@ -61,11 +58,30 @@ class RedisServer {
   void resume() { process_->resume(); }
 
  private:
+  RedisServer(std::vector<std::string> flags, std::string sentinel_configuration)
+      : program_(find_program("redis-server", "redis-server")),
+        flags_(std::move(flags)),
+        sentinel_configuration_(std::move(sentinel_configuration)) {
+    for (int attempt = 0; attempt < 20; ++attempt) {
+      port_ = free_port();
+      process_ = std::make_unique<ChildProcess>(arguments(), folder_ / "log");
+      if (wait_until_up()) return;
+      if (log().find("Address already in use") == std::string::npos) break;  // else: another was faster
+    }
+    throw std::runtime_error("redis-server did not start:\n" + log());
+  }
+
   std::vector<std::string> arguments() const {
-    std::vector<std::string> all{
-        program_,    "--port", std::to_string(port_),   "--bind", "127.0.0.1", "--unixsocket",
-        unix_path(), "--dir",  folder_.path().string(), "--save", "",          "--appendonly",
-        "no"};
+    const std::string folder = folder_.path().string(), port = std::to_string(port_);
+    if (!sentinel_configuration_.empty()) {
+      std::ofstream(folder_ / "sentinel.conf")
+          << "port " << port << "\nbind 127.0.0.1\ndir " << folder << '\n'
+          << sentinel_configuration_;
+      return {program_, folder_ / "sentinel.conf", "--sentinel"};
+    }
+    std::vector<std::string> all{program_,    "--port", port,   "--bind", "127.0.0.1", "--unixsocket",
+                                 unix_path(), "--dir",  folder, "--save", "",          "--appendonly",
+                                 "no"};
     all.insert(all.end(), flags_.begin(), flags_.end());
     return all;
   }
@@ -86,6 +102,7 @@ class RedisServer {
 
   std::string program_;
   std::vector<std::string> flags_;
+  std::string sentinel_configuration_;  // empty for an ordinary server
   TemporaryFolder folder_;
   std::uint16_t port_ = 0;
   std::unique_ptr<ChildProcess> process_;
@@ -97,6 +114,32 @@ inline std::vector<std::unique_ptr<RedisServer>> several_redis_servers(
   std::vector<std::unique_ptr<RedisServer>> servers;
   for (std::size_t i = 0; i < count; ++i) servers.push_back(std::make_unique<RedisServer>(flags));
   return servers;
+}
+
+/// The value of `name` in an INFO-like text of lines "name:value"; empty where there is none.
+inline std::string field_of(const std::string& info, const std::string& name) {
+  const std::string text = "\n" + info;
+  const std::size_t place = text.find("\n" + name + ":");
+  if (place == text.npos) return {};
+  const std::size_t start = place + name.size() + 2;
+  return text.substr(start, text.find_first_of("\r\n", start) - start);
+}
+
+/// Throws with `what` if the condition does not come true in time. A condition that throws is not true yet: a
+/// server that changes its role cuts its clients off.
+inline void wait_until(const std::string& what, const std::function<bool()>& condition) {
+  std::string obstacle;
+  const auto holds = [&] {
+    try {
+      obstacle.clear();
+      return condition();
+    } catch (const std::runtime_error& error) {
+      obstacle = error.what();
+      return false;
+    }
+  };
+  if (!tcp::eventually(holds, std::chrono::seconds(30)))
+    throw std::runtime_error("waited in vain for: " + what + (obstacle.empty() ? "" : "; last: " + obstacle));
 }
 
 }  // namespace redis_test
