@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,11 @@ class BrokerSink {
   virtual void on_message(std::string_view channel, const Payload& message) = 0;
   /// Messages of others may be missing on this channel; an empty name means every channel.
   virtual void on_gap(std::string_view channel) = 0;
+  /// A node has died, and with it the last entry of this user in the channel. Told by one port of all that are
+  /// left; `version` as in PresenceChange.
+  virtual void on_presence_lost(std::string_view channel, std::string_view user, std::uint64_t version) {
+    (void)channel, (void)user, (void)version;
+  }
 
  protected:
   ~BrokerSink() = default;
