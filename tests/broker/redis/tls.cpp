@@ -17,7 +17,7 @@ namespace {
 /// A stream whose operations are waited for.
 class Client {
  public:
-  explicit Client(const sb::TlsOptions& options) : stream(context_, std::make_shared<TlsContext>(options)) {}
+  explicit Client(const sb::TlsOptions& options) : stream(context_, counters_, std::make_shared<TlsContext>(options)) {}
 
   std::error_code connect(const Endpoint& endpoint) {
     std::optional<std::error_code> result;
@@ -65,6 +65,7 @@ class Client {
 
  private:
   asio::io_context context_;
+  sb::redis::Counters counters_;
   std::array<char, 4096> buffer_{};
 
  public:

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -18,6 +17,8 @@
 #include <asio/ssl/stream.hpp>
 
 #include <switchboard/broker/redis/endpoint.hpp>
+#include <switchboard/broker/redis/redis_metrics.hpp>
+#include <switchboard/broker/redis/stream.hpp>
 
 namespace switchboard::inline v1 {
 
@@ -69,16 +70,13 @@ class TlsContext {
 
 /// One connection by TLS: its bytes in the clear. One read and one write at a time; handlers are called
 /// later, with an error after `close`. Handlers must keep the stream alive.
-class TlsStream {
+class TlsStream final : public Stream {
  public:
-  using Connected = std::function<void(std::error_code)>;
-  using Transferred = std::function<void(std::error_code, std::size_t)>;
-
-  TlsStream(asio::io_context& context, std::shared_ptr<TlsContext> tls)
-      : tls_(std::move(tls)), resolver_(context), stream_(context, tls_->native()) {}
+  TlsStream(asio::io_context& context, Counters& counters, std::shared_ptr<TlsContext> tls)
+      : counters_(counters), tls_(std::move(tls)), resolver_(context), stream_(context, tls_->native()) {}
 
   /// Connected once the server's certificate has been found good.
-  void connect(const Endpoint& endpoint, Connected connected) {
+  void connect(const Endpoint& endpoint, Connected connected) override {
     if (const std::error_code error = expect(tls_->name_of(endpoint))) {
       asio::post(stream_.get_executor(), [error, connected = std::move(connected)] { connected(error); });
       return;
@@ -99,16 +97,18 @@ class TlsStream {
   }
 
   /// Some bytes, at least one.
-  void read(asio::mutable_buffer buffer, Transferred transferred) {
+  void read(asio::mutable_buffer buffer, Transferred transferred) override {
+    counters_.reads.add();
     stream_.async_read_some(buffer, std::move(transferred));
   }
   /// Some of the bytes, at least one: at most a TLS record of 16 KiB.
-  void write(asio::const_buffer buffer, Transferred transferred) {
+  void write(asio::const_buffer buffer, Transferred transferred) override {
+    counters_.writes.add();
     stream_.async_write_some(buffer, std::move(transferred));
   }
 
   /// Without a farewell: RESP says itself where it ends.
-  void close() {
+  void close() override {
     resolver_.cancel();
     std::error_code ignored;
     stream_.lowest_layer().close(ignored);
@@ -127,6 +127,7 @@ class TlsStream {
     return {};
   }
 
+  Counters& counters_;
   const std::shared_ptr<TlsContext> tls_;
   asio::ip::tcp::resolver resolver_;
   asio::ssl::stream<asio::ip::tcp::socket> stream_;
