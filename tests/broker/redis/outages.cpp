@@ -174,6 +174,14 @@ TEST_CASE("each answer to a publish has its outcome") {
     CHECK(outcome->error == broker_errc::unavailable);
     CHECK(node.errors().has(code));
   }
+  server.answer("PUBLISH", "+OK\r\n");
+  const auto odd = node[0].publish("news", text("x"));
+  until({&node}, "what is no answer must be noticed",
+        [&] { return node.errors().has(redis_errc::protocol_error); });
+  server.answer("PUBLISH", ":0\r\n");
+  until({&node}, "it must be repeated", [&] { return odd->calls > 0; });
+  CHECK_FALSE(odd->error);
+
   server.answer("PUBLISH", "-READONLY You can't write against a read only replica.\r\n");
   const auto outcome = node[0].publish("news", text("x"));
   until({&node}, "a replica must be told", [&] { return node.errors().has(redis_errc::read_only); });

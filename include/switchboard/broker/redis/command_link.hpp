@@ -153,6 +153,8 @@ class CommandLink final : public Link {
         context_.events.on_moved(reply.text);  // takes it away
       error = broker_errc::unavailable;
     }
+    if (!reply.is_error() && reply.type != Reply::Type::integer)
+      return fail(redis_errc::protocol_error, "an answer that no publish has");
     if (--expected.publishes == 0) expected_.pop_front();
     finish(queue_.pop_confirmed(), error);
   }

@@ -91,9 +91,7 @@ class Subscriptions {
   Batch next_batch(TimePoint now) {
     Batch batch;
     if (!is_connected_) return batch;
-    if (group_of_ && !std::exchange(is_sorted_, true))
-      std::stable_sort(to_subscribe_.begin(), to_subscribe_.end(),
-                       [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (group_of_ && !std::exchange(is_sorted_, true)) std::sort(to_subscribe_.begin(), to_subscribe_.end());
     for (std::uint16_t group = 0; !to_subscribe_.empty() && batch.channels.size() < batch_size;) {
       if (!batch.channels.empty() && to_subscribe_.front().first != group) break;
       group = to_subscribe_.front().first;
