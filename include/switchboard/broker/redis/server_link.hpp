@@ -49,6 +49,8 @@ class ServerLink {
       is_probing_ = false;
       return probe.stop();
     }
+    // Not while all is being subscribed: a probe would wait behind that, and the answers' own time guards it.
+    if (!is_probing_ && !subscriber_.is_complete()) return;
     if (!std::exchange(is_probing_, true)) probe.start(now);
     switch (probe.tick(now, context_.uniform())) {
       case Probe::Action::none:
