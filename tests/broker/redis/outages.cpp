@@ -95,6 +95,21 @@ TEST_CASE("publishes whose answer was lost are repeated, and arrive once") {
   CHECK(one.metric("redis_repeated_total") > 0);
 }
 
+TEST_CASE("a message that comes twice is delivered once, and the next one too") {
+  RedisServer server;
+  Node node(quick_options({server.url()}));
+  subscribe({&node}, node[0], "news");
+  auto client = server.client();
+  for (const std::uint64_t counter : {1, 2, 1, 2, 3}) {
+    const auto header = redis::WireHeader{0x1234'0000, counter}.encode();
+    client.command(
+        {"PUBLISH", "switchboard:news", std::string(header.data(), header.size()) + std::to_string(counter)});
+  }
+  until({&node}, "the last must arrive", [&] { return node[0].has("3"); });
+  CHECK(node[0].received.size() == 3);
+  CHECK(node.metric("redis_duplicates_total") == 2);
+}
+
 TEST_CASE("a subscriber that is cut off is told of the gap once it hears again") {
   RedisServer server;
   Node one(quick_options({server.url()})), two(quick_options({server.url()}));
