@@ -11,5 +11,6 @@ write_basic_package_version_file(switchboardConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/switchboardConfig.cmake"
               "${CMAKE_CURRENT_BINARY_DIR}/switchboardConfigVersion.cmake"
-              cmake/SwitchboardDependencies.cmake
+              cmake/SwitchboardDependencies.cmake cmake/SwitchboardRedis.cmake
+              cmake/SwitchboardTls.cmake
         DESTINATION ${package_dir})

@@ -85,7 +85,9 @@ class Client {
  private:
   bool read_more() {
     char bytes[64 * 1024];
-    const ssize_t count = ::recv(socket_.get(), bytes, sizeof bytes, 0);
+    ssize_t count = 0;
+    do count = ::recv(socket_.get(), bytes, sizeof bytes, 0);
+    while (count < 0 && errno == EINTR);  // a process that is stopped and goes on, where there is a timeout
     if (count < 0) throw std::system_error(errno, std::generic_category(), "read");
     buffer_.append(bytes, static_cast<std::size_t>(count));
     return count > 0;

@@ -38,10 +38,7 @@ class InMemoryBroker {
 
   InMemoryBroker() : InMemoryBroker(Options{}) {}
   /// Throws std::invalid_argument for a ring without room.
-  explicit InMemoryBroker(const Options& options)
-      : exchange_(std::make_shared<in_memory::Exchange>(
-            in_memory::Bounds{checked(options).ring_capacity, options.max_link_bytes, options.max_pending,
-                              options.max_pending_bytes})) {}
+  explicit InMemoryBroker(const Options& options) : exchange_(make_exchange(options)) {}
   InMemoryBroker(const InMemoryBroker&) = delete;
   InMemoryBroker& operator=(const InMemoryBroker&) = delete;
 
@@ -50,20 +47,20 @@ class InMemoryBroker {
 
   /// Nothing is delivered from now on; every call, those that wait included, ends in
   /// `broker_errc::unavailable`. Any thread, any number of times.
-  void stop() {
-    exchange_->is_stopped.store(true);
-    const std::lock_guard lock(exchange_->mutex);
-    for (in_memory::PortState* port : exchange_->ports) port->wake();
-  }
+  void stop() { in_memory::stop(*exchange_); }
 
- private:
-  static const Options& checked(const Options& options) {
+  /// What the ports share, for a broker that links processes and serves its own shards this way. Throws as
+  /// the constructor does.
+  static std::shared_ptr<in_memory::Exchange> make_exchange(const Options& options) {
     constexpr std::size_t largest = std::size_t{1} << 30;
     if (options.ring_capacity == 0 || options.ring_capacity > largest)
       throw std::invalid_argument("InMemoryBroker: ring_capacity must be between 1 and 2^30");
-    return options;
+    return std::make_shared<in_memory::Exchange>(
+        in_memory::Bounds{options.ring_capacity, options.max_link_bytes, options.max_pending,
+                          options.max_pending_bytes});
   }
 
+ private:
   std::shared_ptr<in_memory::Exchange> exchange_;
 };
 
@@ -107,20 +104,15 @@ class InMemoryBroker::Port {
   /// O(users).
   void enter(std::string_view channel, std::string_view user, std::string info,
              std::function<void(std::error_code, PresenceChange)> changed) {
-    state_->ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
-      return table.enter(id, channel, user, std::move(info));
-    });
+    state_->enter(channel, user, std::move(info), std::move(changed));
   }
   void leave(std::string_view channel, std::string_view user,
              std::function<void(std::error_code, PresenceChange)> changed) {
-    state_->ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
-      return table.leave(id, channel, user);
-    });
+    state_->leave(channel, user, std::move(changed));
   }
   void query(std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
-    state_->ask_presence(std::move(listed),
-                         [&](PresenceTable& table, PresenceTable::PortId) { return table.query(channel); });
+    state_->query(channel, std::move(listed));
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -82,8 +83,16 @@ class PortState : public std::enable_shared_from_this<PortState> {
   }
 
   void publish(std::string_view channel, Payload&& payload, Done&& done) {
-    if (is_stopped()) return finish(std::move(done), broker_errc::unavailable);
-    if (!has_peers()) return finish(std::move(done), {});
+    if (const auto ended = offer(channel, std::move(payload), [&] { return std::move(done); }))
+      finish(std::move(done), *ended);
+  }
+
+  /// A publish that may end at once, and then says how; otherwise it has to wait for room, and the `Done`
+  /// that `make_done()` returns is called when it has found it. Without a call back where none is needed.
+  template <class MakeDone>
+  std::optional<std::error_code> offer(std::string_view channel, Payload&& payload, MakeDone make_done) {
+    if (is_stopped()) return broker_errc::unavailable;
+    if (!has_peers()) return std::error_code{};
     const Ports wanting = interest_.wanted_by(channel);
     bool is_wanted = false;
     bool must_wait = false;
@@ -93,11 +102,41 @@ class PortState : public std::enable_shared_from_this<PortState> {
       push_held(peer);
       must_wait |= !peer.held.empty() || peer.out->messages.is_full(size);
     });
-    if (!is_wanted) return finish(std::move(done), {});
-    if (must_wait && !may_wait(size)) return finish(std::move(done), broker_errc::queue_full);
-    send(wanting, std::make_shared<const Message>(std::string(channel), std::move(payload)), std::move(done));
+    if (!is_wanted) return std::error_code{};
+    if (must_wait && !may_wait(size)) return broker_errc::queue_full;
+    const auto waiting =
+        send(wanting, std::make_shared<const Message>(std::string(channel), std::move(payload)));
+    if (!waiting) return std::error_code{};
+    waiting->done = make_done();
+    return std::nullopt;
   }
 
+  bool is_subscribed(std::string_view channel) const { return interest_.is_subscribed(channel); }
+  /// O(channels).
+  template <class Action>
+  void for_each_subscribed(Action action) const {
+    interest_.for_each_subscribed(action);
+  }
+
+  void enter(std::string_view channel, std::string_view user, std::string info,
+             std::function<void(std::error_code, PresenceChange)> changed) {
+    ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
+      return table.enter(id, channel, user, std::move(info));
+    });
+  }
+  void leave(std::string_view channel, std::string_view user,
+             std::function<void(std::error_code, PresenceChange)> changed) {
+    ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
+      return table.leave(id, channel, user);
+    });
+  }
+  void query(std::string_view channel,
+             std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
+    ask_presence(std::move(listed),
+                 [&](PresenceTable& table, PresenceTable::PortId) { return table.query(channel); });
+  }
+
+ private:
   /// `operation(table, id)` at once, `callback(error, its result)` later.
   template <class Callback, class Operation>
   void ask_presence(Callback callback, Operation operation) {
@@ -112,7 +151,6 @@ class PortState : public std::enable_shared_from_this<PortState> {
     schedule();
   }
 
- private:
   using Ports = InterestTable::Ports;
 
   static constexpr std::size_t messages_per_look =
@@ -200,7 +238,8 @@ class PortState : public std::enable_shared_from_this<PortState> {
     finish_subscriptions();
   }
 
-  void send(const Ports& wanting, const MessagePtr& message, Done&& done) {
+  /// Nothing: it is in every ring it belongs in.
+  std::shared_ptr<Waiting> send(const Ports& wanting, const MessagePtr& message) {
     std::shared_ptr<Waiting> waiting;
     for_each_wanting(wanting, [&](Peer& peer) {
       peer.must_wake = true;
@@ -211,14 +250,12 @@ class PortState : public std::enable_shared_from_this<PortState> {
       peer.waker->wake();
     });
     if (waiting) {
-      waiting->done = std::move(done);
       waiting->bytes = size_of(*message);
       ++waiting_;
       waiting_bytes_ += waiting->bytes;
-    } else {
-      finish(std::move(done), {});
     }
     schedule();
+    return waiting;
   }
 
   template <class Action>
@@ -386,6 +423,13 @@ class PortState : public std::enable_shared_from_this<PortState> {
   bool is_closed_ = false;
   bool uses_presence_ = false;
 };
+
+/// Nothing is delivered from now on. Any thread.
+inline void stop(Exchange& exchange) {
+  exchange.is_stopped.store(true);
+  const std::lock_guard lock(exchange.mutex);
+  for (PortState* port : exchange.ports) port->wake();
+}
 
 }  // namespace in_memory
 }  // namespace switchboard::inline v1

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+#include <chrono>
+
+#include <switchboard/patterns/time.hpp>
+
+namespace switchboard::inline v1 {
+namespace redis {
+
+/// The steady clock on the library's axis; for the parts that do I/O.
+inline TimePoint steady_now() {
+  return TimePoint(std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+}  // namespace redis
+}  // namespace switchboard::inline v1
