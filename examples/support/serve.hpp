@@ -11,14 +11,15 @@
 
 namespace support {
 
-/// A whole main(): says where it listens, runs until SIGINT or SIGTERM, and returns the exit code.
-template <class App>
-int serve(switchboard::Options<App> options) {
+/// A whole main(): says where it listens, runs until SIGINT or SIGTERM, and returns the exit code. `factory`
+/// as of Server.
+template <class App, class... Factory>
+int serve(switchboard::Options<App> options, Factory... factory) {
   try {
     block_stop_signals();
     const bool is_v6 = options.address.find(':') != std::string::npos;
     const std::string host = is_v6 ? "[" + options.address + "]" : options.address;
-    switchboard::Server<App> server(std::move(options));
+    switchboard::Server<App> server(std::move(options), std::move(factory)...);
     std::cout << "listening on http://" << host << ':' << server.port() << std::endl;
     StopOnSignal stop([&server] { server.stop(); });
     server.run();
