@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <concepts>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <asio/any_io_executor.hpp>
 
@@ -52,6 +56,26 @@ concept Broker =
       { broker.attach(shard, sink) } -> BrokerPort;
       broker.stop();
     };
+
+/// A number of a broker's, as /metrics shows it.
+struct BrokerMetric {
+  std::string_view
+      name;  ///< Prometheus', without the "switchboard_"; what counts from the start on ends in _total
+  std::string_view help;    ///< one line
+  std::string_view labels;  ///< `kind="closed"`, or empty; those of one name stand together
+  std::uint64_t value = 0;
+};
+
+/// A refinement of Broker: it says how it is. Both calls from any thread.
+///
+/// - `is_healthy()`: what is published here reaches other processes, and the reverse, as far as the broker
+/// knows. While it does not, /readyz says 503.
+/// - `metrics()`: see BrokerMetric; a range of them.
+template <class B>
+concept ObservableBroker = Broker<B> && requires(const B& broker) {
+  { broker.is_healthy() } -> std::same_as<bool>;
+  { broker.metrics() } -> std::convertible_to<std::vector<BrokerMetric>>;
+};
 
 }  // namespace switchboard::inline v1
 

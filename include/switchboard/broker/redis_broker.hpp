@@ -71,6 +71,10 @@ class RedisBroker {
 
   /// Any thread: every server is connected, subscribed to all that is wanted here, and known to deliver.
   bool is_healthy() const { return !node_ || node_->is_healthy(); }
+  /// Any thread. Nothing without a URL.
+  std::vector<BrokerMetric> metrics() const {
+    return node_ ? redis::to_metrics(node_->counters()) : std::vector<BrokerMetric>{};
+  }
 
  private:
   static std::string random_name() {
