@@ -46,8 +46,8 @@ class InMemoryBroker {
   /// `broker_errc::unavailable`. Any thread, any number of times.
   void stop() { in_memory::stop(*exchange_); }
 
-  /// What the ports share, for a broker that links processes and serves its own shards this way. Throws as the
-  /// constructor does.
+  /// What the ports share, for a broker that links processes and serves its own shards this way. Throws as
+  /// the constructor does.
   static std::shared_ptr<in_memory::Exchange> make_exchange(const Options& options) {
     constexpr std::size_t largest = std::size_t{1} << 30;
     if (options.ring_capacity == 0 || options.ring_capacity > largest)
@@ -56,7 +56,6 @@ class InMemoryBroker {
   }
 
  private:
-
   std::shared_ptr<in_memory::Exchange> exchange_;
 };
 
@@ -99,20 +98,15 @@ class InMemoryBroker::Port {
   /// O(users).
   void enter(std::string_view channel, std::string_view user, std::string info,
              std::function<void(std::error_code, PresenceChange)> changed) {
-    state_->ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
-      return table.enter(id, channel, user, std::move(info));
-    });
+    state_->enter(channel, user, std::move(info), std::move(changed));
   }
   void leave(std::string_view channel, std::string_view user,
              std::function<void(std::error_code, PresenceChange)> changed) {
-    state_->ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
-      return table.leave(id, channel, user);
-    });
+    state_->leave(channel, user, std::move(changed));
   }
   void query(std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
-    state_->ask_presence(std::move(listed),
-                         [&](PresenceTable& table, PresenceTable::PortId) { return table.query(channel); });
+    state_->query(channel, std::move(listed));
   }
 
  private:

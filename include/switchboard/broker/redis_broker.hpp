@@ -123,8 +123,47 @@ class RedisBroker::Port {
   /// False: what is published now reaches nobody, so there is no need to build it.
   bool has_peers() const { return remote_ || local_->has_peers(); }
 
+  /// PresencePort: in Redis, under this node's name. Entries of a node that dies are gone after
+  /// `presence_lease`, which one of those that are left tells by `on_presence_lost`; those of a broker that
+  /// is stopped likewise, so that a user who is back on another node by then has never left. An error means
+  /// that Redis is away: it is told of the change when it is back.
+  void enter(std::string_view channel, std::string_view user, std::string info,
+             std::function<void(std::error_code, PresenceChange)> changed) {
+    if (!remote_) return local_->enter(channel, user, std::move(info), std::move(changed));
+    remote_->ask_presence(change_answer(std::move(changed)),
+                          [port = remote_->id(), channel = std::string(channel), user = std::string(user),
+                           info = std::move(info)](redis::Node& node, std::uint64_t number) {
+                            node.enter(port, number, channel, user, info);
+                          });
+  }
+  void leave(std::string_view channel, std::string_view user,
+             std::function<void(std::error_code, PresenceChange)> changed) {
+    if (!remote_) return local_->leave(channel, user, std::move(changed));
+    remote_->ask_presence(
+        change_answer(std::move(changed)),
+        [port = remote_->id(), channel = std::string(channel), user = std::string(user)](
+            redis::Node& node, std::uint64_t number) { node.leave(port, number, channel, user); });
+  }
+  void query(std::string_view channel,
+             std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
+    if (!remote_) return local_->query(channel, std::move(listed));
+    remote_->ask_presence(
+        [listed = std::move(listed)](std::error_code error, redis::PortState::PresenceAnswer& answer) {
+          listed(error, std::move(answer.list));
+        },
+        [port = remote_->id(), channel = std::string(channel)](redis::Node& node, std::uint64_t number) {
+          node.query(port, number, channel);
+        });
+  }
+
  private:
   friend class RedisBroker;
+  static redis::PortState::Answered change_answer(
+      std::function<void(std::error_code, PresenceChange)> changed) {
+    return [changed = std::move(changed)](std::error_code error, redis::PortState::PresenceAnswer& answer) {
+      changed(error, answer.change);
+    };
+  }
   Port(std::shared_ptr<in_memory::PortState> local, std::shared_ptr<redis::PortState> remote)
       : local_(std::move(local)), remote_(std::move(remote)) {}
 
@@ -139,7 +178,7 @@ inline RedisBroker::Port RedisBroker::attach(asio::any_io_executor executor, Bro
   auto remote = std::make_shared<redis::PortState>(
       local, std::make_shared<redis::PortChannel>(node_->next_port_id()), sink, max_message_bytes_);
   remote->join(std::move(executor));
-  node_->attach(remote->shared_channel());
+  node_->attach(remote->channel());
   return Port(std::move(local), std::move(remote));
 }
 

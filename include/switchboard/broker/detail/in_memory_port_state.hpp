@@ -87,8 +87,8 @@ class PortState : public std::enable_shared_from_this<PortState> {
       finish(std::move(done), *ended);
   }
 
-  /// A publish that may end at once, and then says how; otherwise it has to wait for room, and the `Done` that
-  /// `make_done()` returns is called when it has found it. Without a call back where none is needed.
+  /// A publish that may end at once, and then says how; otherwise it has to wait for room, and the `Done`
+  /// that `make_done()` returns is called when it has found it. Without a call back where none is needed.
   template <class MakeDone>
   std::optional<std::error_code> offer(std::string_view channel, Payload&& payload, MakeDone make_done) {
     if (is_stopped()) return broker_errc::unavailable;
@@ -117,6 +117,25 @@ class PortState : public std::enable_shared_from_this<PortState> {
     interest_.for_each_subscribed(action);
   }
 
+  void enter(std::string_view channel, std::string_view user, std::string info,
+             std::function<void(std::error_code, PresenceChange)> changed) {
+    ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
+      return table.enter(id, channel, user, std::move(info));
+    });
+  }
+  void leave(std::string_view channel, std::string_view user,
+             std::function<void(std::error_code, PresenceChange)> changed) {
+    ask_presence(std::move(changed), [&](PresenceTable& table, PresenceTable::PortId id) {
+      return table.leave(id, channel, user);
+    });
+  }
+  void query(std::string_view channel,
+             std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
+    ask_presence(std::move(listed),
+                 [&](PresenceTable& table, PresenceTable::PortId) { return table.query(channel); });
+  }
+
+ private:
   /// `operation(table, id)` at once, `callback(error, its result)` later.
   template <class Callback, class Operation>
   void ask_presence(Callback callback, Operation operation) {
@@ -131,7 +150,6 @@ class PortState : public std::enable_shared_from_this<PortState> {
     schedule();
   }
 
- private:
   using Ports = InterestTable::Ports;
 
   static constexpr std::size_t messages_per_look =

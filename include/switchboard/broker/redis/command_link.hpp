@@ -38,12 +38,22 @@ class CommandLink final : public Link {
     context_.events.on_result(call, is_away() ? broker_errc::unavailable : broker_errc::queue_full);
   }
 
-  /// Only while `is_ready()`: a command that is not repeated.
+  /// A command that is not repeated. It waits for a first connection, and for no other.
   template <class... Words>
   void command(Answered answered, const Words&... words) {
-    append_command(connection_->out(), {std::string_view(words)...});
-    connection_->expect();
+    if (is_away()) {
+      if (answered) answered(nullptr);
+      return;
+    }
+    append_command(is_ready() ? connection_->out() : early_, {std::string_view(words)...});
+    if (is_ready()) connection_->expect();
     expected_.push_back({0, std::move(answered)});
+  }
+
+  /// The server has answered a command with this error.
+  void report_answer(const std::string& answer) {
+    const redis_errc reason = classify(answer);
+    ends_connection(reason) ? fail(reason, answer) : report(reason, answer);
   }
 
   /// Writes what waits, as far as it is time for it.
@@ -91,9 +101,14 @@ class CommandLink final : public Link {
     out.append(header.data(), header.size()).append(*publish.payload).append("\r\n");
   }
 
-  void on_up() override { flush(); }
+  void on_up() override {
+    connection_->out() += std::exchange(early_, {});
+    if (!expected_.empty()) connection_->expect(expected_.size());
+    flush();
+  }
 
   void on_down() override {
+    early_.clear();
     context_.counters.repeated.add(queue_.sent());
     queue_.on_connection_lost();
     for (Expected& expected : std::exchange(expected_, {}))
@@ -131,6 +146,7 @@ class CommandLink final : public Link {
 
   PublishQueue queue_;
   std::deque<Expected> expected_;
+  std::string early_;  // commands from before the first connection; publishes wait in the queue
 };
 
 }  // namespace redis

@@ -23,6 +23,8 @@
 
 #include <switchboard/broker/detail/in_memory_port_state.hpp>
 #include <switchboard/broker/redis/port_channel.hpp>
+#include <switchboard/broker/redis/port_state.hpp>
+#include <switchboard/broker/redis/presence_keeper.hpp>
 #include <switchboard/broker/redis/rendezvous.hpp>
 #include <switchboard/broker/redis/server_link.hpp>
 #include <switchboard/hub/channel_links.hpp>
@@ -48,9 +50,15 @@ class Node final : public LinkEvents {
         timer_(io_) {
     std::vector<std::string> names;
     for (const Url& url : urls) {
+      const std::size_t i = servers_.size();
       names.push_back(url.name());
       servers_.push_back(std::make_unique<ServerLink>(
-          context_, url, [this, i = servers_.size()](std::string_view channel) { on_gap(i, channel); }));
+          context_, url, [this, i](std::string_view channel) { on_gap(i, channel); }));
+      presence_.push_back(std::make_unique<PresenceKeeper>(
+          context_, [this, i](std::string_view) { return &servers_[i]->commands(); },
+          [this](const std::string& channel, std::string_view user, std::uint64_t version) {
+            tell_lost(channel, user, version);
+          }));
     }
     spread_.emplace(names);
     counters_.unhealthy_servers.add(servers_.size());
@@ -85,6 +93,21 @@ class Node final : public LinkEvents {
     if (ending.joinable()) ending.join();
   }
 
+  // For the tasks of ports, which run on this thread: each ends in PortState::answer_presence(number).
+  void enter(std::uint64_t port, std::uint64_t number, const std::string& channel, const std::string& user,
+             std::string info) {
+    presence_of(channel).enter(port, channel, user, std::move(info), answer_change(port, number));
+  }
+  void leave(std::uint64_t port, std::uint64_t number, const std::string& channel, const std::string& user) {
+    presence_of(channel).leave(port, channel, user, answer_change(port, number));
+  }
+  void query(std::uint64_t port, std::uint64_t number, const std::string& channel) {
+    presence_of(channel).query(channel,
+                               [this, port, number](std::error_code error, std::vector<PresenceEntry> list) {
+                                 answer(port, number, error, {{}, std::move(list)});
+                               });
+  }
+
   const Counters& counters() const { return counters_; }
   std::uint64_t next_port_id() { return last_port_.fetch_add(1) + 1; }
   bool is_healthy() const { return is_healthy_.load(std::memory_order_relaxed); }
@@ -104,8 +127,34 @@ class Node final : public LinkEvents {
     return ((std::uint64_t{random()} << 32) | random()) & ~origin_epoch_mask;
   }
 
-  ServerLink& server_of(std::string_view channel) {
-    return *servers_[servers_.size() == 1 ? 0 : (*spread_)(channel)];
+  std::size_t place_of(std::string_view channel) const {
+    return servers_.size() == 1 ? 0 : (*spread_)(channel);
+  }
+  ServerLink& server_of(std::string_view channel) { return *servers_[place_of(channel)]; }
+  PresenceKeeper& presence_of(std::string_view channel) { return *presence_[place_of(channel)]; }
+
+  PresenceKeeper::Changed answer_change(std::uint64_t port, std::uint64_t number) {
+    return [this, port, number](std::error_code error, PresenceChange change) {
+      answer(port, number, error, {change, {}});
+    };
+  }
+  void answer(std::uint64_t port, std::uint64_t number, std::error_code error,
+              PortState::PresenceAnswer answer) {
+    add_task(port, [number, error, answer = std::move(answer)](PortState& state) {
+      state.answer_presence(number, error, answer);
+    });
+  }
+  void add_task(std::uint64_t port, std::function<void(PortState&)> task) {
+    if (const auto found = ports_.find(port); found != ports_.end())
+      found->second.events.push_back({.kind = PortEvent::Kind::task, .task = std::move(task)});
+    schedule_delivery();
+  }
+  /// One port tells the others, as it does of a user of its own who leaves.
+  void tell_lost(const std::string& channel, std::string_view user, std::uint64_t version) {
+    if (ports_.empty()) return;
+    add_task(ports_.begin()->first, [channel, user = std::string(user), version](PortState& state) {
+      state.sink().on_presence_lost(channel, user, version);
+    });
   }
 
   void add(const std::shared_ptr<PortChannel>& port) {
@@ -145,6 +194,7 @@ class Node final : public LinkEvents {
         call.task(*this);
         return false;
       case Call::Kind::detach:
+        for (const auto& presence : presence_) presence->forget(port.id);
         return true;
     }
     return false;
@@ -205,6 +255,8 @@ class Node final : public LinkEvents {
       healthy += server->is_healthy();
       channels += server->subscriber().subscriptions().size();
     }
+    for (const auto& presence : presence_) presence->tick(now);
+    for (const auto& server : servers_) server->flush(now);
     set(counters_.healthy_servers, healthy);
     set(counters_.unhealthy_servers, servers_.size() - healthy);
     set(counters_.channels, channels);
@@ -220,6 +272,7 @@ class Node final : public LinkEvents {
 
   void begin_stop() {
     is_ending_ = true;  // the timer is drain's from here on
+    for (const auto& presence : presence_) presence->stop();
     look();
     const TimePoint deadline = steady_now() + std::chrono::milliseconds(500);
     drain(deadline);
@@ -259,6 +312,7 @@ class Node final : public LinkEvents {
   const std::shared_ptr<in_memory::Waker> waker_;
   asio::steady_timer timer_;
   std::vector<std::unique_ptr<ServerLink>> servers_;
+  std::vector<std::unique_ptr<PresenceKeeper>> presence_;  // one for each of them
   std::optional<Rendezvous> spread_;
   EnvelopeCounters numbers_;
   std::unordered_map<std::uint64_t, Port> ports_;

@@ -16,6 +16,7 @@ namespace switchboard::inline v1 {
 namespace redis {
 
 class Node;
+class PortState;
 
 /// What a port asks of the broker's thread.
 struct Call {
@@ -46,7 +47,7 @@ struct PortEvent {
   std::uint64_t number = 0;
   std::error_code error{};
   std::string channel{};
-  std::function<void(BrokerSink&)> task{};
+  std::function<void(PortState&)> task{};
 };
 
 /// A list that one thread fills and another takes whole.

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -84,20 +85,35 @@ class PortState : public std::enable_shared_from_this<PortState> {
          .payload = std::move(payload)});
   }
 
-  /// `task` runs on the broker's thread, unless that has ended: then false.
-  bool ask_node(std::function<void(Node&)> task) {
-    if (is_stopped_) return false;
-    ask({.kind = Call::Kind::task, .task = std::move(task)});
-    return true;
+  /// What presence answers a call; which part, depends on the call.
+  struct PresenceAnswer {
+    PresenceChange change;
+    std::vector<PresenceEntry> list;
+  };
+  using Answered = std::function<void(std::error_code, PresenceAnswer&)>;
+
+  /// `task(node, number)` runs on the broker's thread and sees to it that `answer_presence` is called here.
+  template <class Task>
+  void ask_presence(Answered answered, Task task) {
+    const std::uint64_t number = ++last_asked_;
+    asked_.emplace(number, std::move(answered));
+    if (is_stopped_)
+      ready_.add({this, {.kind = PortEvent::Kind::stopped}}), channel_->port_waker->wake();
+    else
+      ask({.kind = Call::Kind::task,
+           .task = [task = std::move(task), number](Node& node) { task(node, number); }});
   }
-  /// `callback` runs later, here.
-  void call_later(std::function<void(BrokerSink&)> callback) {
-    ready_.add({this, {.kind = PortEvent::Kind::task, .task = std::move(callback)}});
-    channel_->port_waker->wake();
+  void answer_presence(std::uint64_t number, std::error_code error, PresenceAnswer answer) {
+    const auto found = asked_.find(number);
+    if (found == asked_.end()) return;
+    const Answered answered = std::move(found->second);
+    asked_.erase(found);
+    answered(error, answer);
   }
 
-  PortChannel& channel() { return *channel_; }
-  const std::shared_ptr<PortChannel>& shared_channel() const { return channel_; }
+  BrokerSink& sink() { return *sink_; }
+  std::uint64_t id() const { return channel_->id; }
+  const std::shared_ptr<PortChannel>& channel() const { return channel_; }
 
  private:
   struct Ready {
@@ -145,11 +161,13 @@ class PortState : public std::enable_shared_from_this<PortState> {
         if (event.channel.empty() || local_->is_subscribed(event.channel)) sink_->on_gap(event.channel);
         return;
       case PortEvent::Kind::task:
-        return event.task(*sink_);
+        return event.task(*this);
       case PortEvent::Kind::stopped:
         is_stopped_ = true;
         for (const Done& done : pending_.take_all())
           if (done && !is_closed_) done(broker_errc::unavailable);
+        while (!asked_.empty() && !is_closed_)
+          answer_presence(asked_.begin()->first, broker_errc::unavailable, {});
         return;
     }
   }
@@ -164,6 +182,8 @@ class PortState : public std::enable_shared_from_this<PortState> {
   BrokerSink* const sink_;
   const std::size_t max_message_bytes_;
   PendingCalls pending_;
+  std::unordered_map<std::uint64_t, Answered> asked_;  // of presence
+  std::uint64_t last_asked_ = 0;
   std::vector<PortEvent> taken_;
   in_memory::CallbackQueue<Ready> ready_;
   bool is_stopped_ = false;

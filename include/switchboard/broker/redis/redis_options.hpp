@@ -30,8 +30,9 @@ struct RedisOptions {
       std::chrono::milliseconds(100);  ///< before a second attempt to connect; doubled with each
   Duration max_backoff = std::chrono::seconds(5);
   Duration unsubscribe_delay =
-      std::chrono::seconds(1);      ///< a channel that is wanted again by then stays subscribed
-  InMemoryBroker::Options local{};  ///< of the exchange between the shards of this process
+      std::chrono::seconds(1);  ///< a channel that is wanted again by then stays subscribed
+  Duration presence_lease = std::chrono::seconds(9);  ///< presence of a node that dies ends by 4/3 of this
+  InMemoryBroker::Options local{};                    ///< of the exchange between the shards of this process
   std::function<void(const RedisError&)> on_error{};  ///< called on the broker's thread; must not block it
 };
 

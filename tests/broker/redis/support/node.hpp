@@ -53,7 +53,8 @@ inline switchboard::RedisOptions quick_options(std::vector<std::string> urls) {
           .probe_timeout = 400ms,
           .backoff = 20ms,
           .max_backoff = 100ms,
-          .unsubscribe_delay = 100ms};
+          .unsubscribe_delay = 100ms,
+          .presence_lease = 600ms};
 }
 
 /// A RedisBroker with ports, run on the test's thread.
