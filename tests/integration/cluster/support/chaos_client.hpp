@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "support/ledger.hpp"
 #include "../stress/support/client.hpp"
+#include "support/ledger.hpp"
 
 namespace chaos {
 
@@ -29,8 +29,8 @@ inline std::string text_after(std::string_view text, std::string_view name) {
   return std::string(text.substr(start, text.find('"', start) - start));
 }
 
-/// A stateful client that comes back after every cut, on whichever node `choose_port` says, and keeps books of
-/// what it gets. It may publish to its first channel.
+/// A stateful client that comes back after every cut, on whichever node `choose_port` says, and keeps books
+/// of what it gets. It may publish to its first channel.
 class ChaosClient {
  public:
   /// `publishers`: what became of the messages of each client that publishes, by its number.
@@ -53,6 +53,12 @@ class ChaosClient {
   bool is_settled() const {
     return is_welcome_ && subscribed_ == channels_.size() && local_ == 0 && pending_.empty();
   }
+  /// For the message of a test that fails.
+  std::string state() const {
+    return user() + (is_welcome_ ? ", welcome" : ", not welcome") + ", " + std::to_string(subscribed_) +
+           " subscribed, " + std::to_string(local_) + " of them locally, " + std::to_string(pending_.size()) +
+           " publishes without an answer";
+  }
   std::uint16_t port() const { return port_; }
   std::uint64_t new_sessions() const { return new_sessions_; }
 
@@ -62,7 +68,8 @@ class ChaosClient {
     if (!client_ || client_->has_ended()) return reconnect(now);
     if (is_welcome_ && local_ != 0 && now >= next_subscribe_) subscribe(now);
     const auto outcomes = publishers_.find(number_);
-    if (!may_publish || outcomes == publishers_.end() || !is_welcome_ || subscribed_ != channels_.size()) return;
+    if (!may_publish || outcomes == publishers_.end() || !is_welcome_ || subscribed_ != channels_.size())
+      return;
     if (now < next_publish_ || pending_.size() >= most_pending) return;
     next_publish_ = now + std::chrono::milliseconds(100);
     pending_.insert(outcomes->second.add());

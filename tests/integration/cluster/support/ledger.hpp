@@ -39,8 +39,8 @@ class Ledger {
   std::string on_message(std::size_t publisher, std::int64_t number) {
     Stream& stream = streams_[publisher];
     if (stream.last != 0 && number <= stream.last)
-      return "number " + std::to_string(number) + " of publisher " + std::to_string(publisher) + " came behind " +
-             std::to_string(stream.last);
+      return "number " + std::to_string(number) + " of publisher " + std::to_string(publisher) +
+             " came behind " + std::to_string(stream.last);
     if (number > stream.last + 1 && stream.told == told_)  // else it has been told already
       holes_.push_back({publisher, stream.last + 1, number - 1, stream.told});
     stream.last = number;

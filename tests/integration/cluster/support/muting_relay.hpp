@@ -76,27 +76,25 @@ class MutingRelay {
     }
 
     void commands() {
-      node.async_read_some(asio::buffer(up),
-                           [self = shared_from_this()](std::error_code error, std::size_t size) {
-                             if (error) return self->close();
-                             asio::async_write(self->redis, asio::buffer(self->up.data(), size),
-                                               [self](std::error_code failed, std::size_t) {
-                                                 failed ? self->close() : self->commands();
-                                               });
-                           });
+      node.async_read_some(
+          asio::buffer(up), [self = shared_from_this()](std::error_code error, std::size_t size) {
+            if (error) return self->close();
+            asio::async_write(
+                self->redis, asio::buffer(self->up.data(), size),
+                [self](std::error_code failed, std::size_t) { failed ? self->close() : self->commands(); });
+          });
     }
 
     void replies() {
-      redis.async_read_some(asio::buffer(down),
-                            [self = shared_from_this()](std::error_code error, std::size_t size) {
-                              if (error) return self->close();
-                              self->pending.append(self->down.data(), size);
-                              self->outgoing = self->relay.audible(self->pending);
-                              asio::async_write(self->node, asio::buffer(self->outgoing),
-                                                [self](std::error_code failed, std::size_t) {
-                                                  failed ? self->close() : self->replies();
-                                                });
-                            });
+      redis.async_read_some(
+          asio::buffer(down), [self = shared_from_this()](std::error_code error, std::size_t size) {
+            if (error) return self->close();
+            self->pending.append(self->down.data(), size);
+            self->outgoing = self->relay.audible(self->pending);
+            asio::async_write(
+                self->node, asio::buffer(self->outgoing),
+                [self](std::error_code failed, std::size_t) { failed ? self->close() : self->replies(); });
+          });
     }
 
     void close() {
