@@ -46,8 +46,7 @@ class RedisBroker {
       : exchange_(InMemoryBroker::make_exchange(options.local)),
         name_(options.node.empty() ? random_name() : options.node),
         max_message_bytes_(options.max_message_bytes) {
-    std::vector<redis::Url> urls;
-    for (const std::string& url : options.urls) urls.push_back(redis::Url::parse(url));
+    const std::vector<redis::Url> urls = parse(options);
     if (!urls.empty()) node_ = std::make_unique<redis::Node>(options, name_, urls, exchange_);
   }
   RedisBroker(const RedisBroker&) = delete;
@@ -77,6 +76,20 @@ class RedisBroker {
   }
 
  private:
+  static std::vector<redis::Url> parse(const Options& options) {
+    std::vector<redis::Url> urls;
+    for (const std::string& text : options.urls) {
+      urls.push_back(redis::Url::parse(text));
+      const redis::Url& url = urls.back();
+      if (url.is_tls && !options.tls)
+        throw std::invalid_argument(
+            url.name() + ": TLS needs Options::tls, made by redis_tls() of switchboard/broker/redis_tls.hpp");
+      if (url.mode == redis::Url::Mode::cluster && options.urls.size() > 1)
+        throw std::invalid_argument(url.name() +
+                                    ": a cluster is the only URL, with its nodes parted by commas");
+    }
+    return urls;
+  }
   static std::string random_name() {
     char host[256] = "node";
     if (::gethostname(host, sizeof host - 1) != 0) host[0] = '\0';

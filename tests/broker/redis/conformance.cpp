@@ -4,6 +4,8 @@
 #include <switchboard/broker/redis_broker.hpp>
 #include <switchboard/testing/broker_conformance.hpp>
 
+#include "broker/redis/support/redis_cluster.hpp"
+#include "broker/redis/support/redis_sentinels.hpp"
 #include "broker/redis/support/redis_server.hpp"
 #include "support/catch.hpp"
 
@@ -44,4 +46,21 @@ TEST_CASE("RedisBroker conforms with all ports on one node", "[conformance]") {
 
 TEST_CASE("RedisBroker conforms without a server, in one process", "[conformance]") {
   require_conformance({.brokers = 1});
+}
+
+TEST_CASE("RedisBroker conforms with two nodes on three independent servers", "[conformance]") {
+  const auto servers = redis_test::several_redis_servers(3);
+  RedisFixture fixture;
+  for (const auto& server : servers) fixture.urls.push_back(server->url());
+  require_conformance(fixture);
+}
+
+TEST_CASE("RedisBroker conforms with two nodes on a cluster of six", "[conformance]") {
+  const redis_test::RedisCluster cluster;
+  require_conformance({.urls = {cluster.url()}});
+}
+
+TEST_CASE("RedisBroker conforms with two nodes that ask sentinels", "[conformance]") {
+  const redis_test::RedisSentinels sentinels;
+  require_conformance({.urls = {sentinels.url()}});
 }

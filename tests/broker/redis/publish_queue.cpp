@@ -63,3 +63,24 @@ TEST_CASE("what waits too long for a server that is away expires, the oldest fir
   queue.send_next();
   CHECK_FALSE(queue.has_expired(start + 1h));  // it was sent: its answer decides
 }
+
+TEST_CASE(
+    "publishes that belong to another server are taken there in order, and their places wait for the "
+    "answers") {
+  PublishQueue queue({});
+  for (std::uint64_t i : {1, 2, 3, 4}) {
+    auto one = publish(i);
+    one.channel = i % 2 ? "odd" : "even";
+    REQUIRE(queue.push(std::move(one)));
+  }
+  for (int i = 0; i < 3; ++i) queue.send_next();
+  const auto taken = queue.take_if([](std::string_view channel) { return channel == "odd"; });
+  REQUIRE(taken.size() == 2);
+  CHECK((taken[0].header.counter == 1 && taken[1].header.counter == 3));
+  CHECK(queue.pop_confirmed().is_taken());
+  CHECK(queue.pop_confirmed().header.counter == 2);
+  CHECK(number_of(queue.send_next()) == 4);
+  queue.on_connection_lost();
+  CHECK(queue.size() == 1);
+  CHECK(number_of(queue.send_next()) == 4);
+}

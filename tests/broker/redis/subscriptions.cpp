@@ -41,7 +41,7 @@ TEST_CASE("a channel is subscribed once for all ports, and each waits for the co
   CHECK(next(subscriptions) == "+news");
   CHECK(next(subscriptions) == "");
   CHECK_FALSE(subscriptions.is_complete());
-  CHECK(numbers(subscriptions.on_subscribed("news", start)) == std::vector<std::uint64_t>{10, 20});
+  CHECK(numbers(subscriptions.on_subscribed("news", start).waiting) == std::vector<std::uint64_t>{10, 20});
   CHECK(subscriptions.is_complete());
   CHECK(subscriptions.add("news", {3, 30}, true, true) == Answer::confirmed);
 }
@@ -92,7 +92,7 @@ TEST_CASE("a channel unwanted before it was asked for is never asked for, unless
   subscriptions.add("news", {1, 1}, true, true);
   subscriptions.remove("news", start);
   CHECK(next(subscriptions) == "+news");  // its call must be answered
-  CHECK(numbers(subscriptions.on_subscribed("news", start)) == std::vector<std::uint64_t>{1});
+  CHECK(numbers(subscriptions.on_subscribed("news", start).waiting) == std::vector<std::uint64_t>{1});
   CHECK(next(subscriptions, start + 1s) == "-news");
 
   Subscriptions away(1s);
@@ -119,7 +119,7 @@ TEST_CASE("while the connection is lost a subscribe is answered at once and made
   std::set<std::string> again;
   for (const std::string& name : subscriptions.next_batch(start).channels) again.insert(name);
   CHECK(again == std::set<std::string>{"old", "asked", "new"});
-  for (const std::string& name : again) CHECK(subscriptions.on_subscribed(name, start).empty());
+  for (const std::string& name : again) CHECK(subscriptions.on_subscribed(name, start).waiting.empty());
   CHECK(subscriptions.is_complete());
 }
 
@@ -142,4 +142,53 @@ TEST_CASE("what was heard of an origin outlives a lost connection") {
   CHECK_FALSE(subscriptions.find_wanted("news")->is_new(7, 2));
   CHECK(subscriptions.find_wanted("news")->is_new(8, 1));
   CHECK(subscriptions.find_wanted("news")->is_new(7, 4));
+}
+
+TEST_CASE("in a cluster a command holds channels of one slot only, whatever the order in which they came") {
+  Subscriptions subscriptions(
+      1s, [](std::string_view channel) { return static_cast<std::uint16_t>(channel[0]); });
+  subscriptions.on_connected();
+  for (const char* name : {"a1", "b1", "a2", "b2"}) subscriptions.add(name, {1, 1}, true, true);
+  CHECK(next(subscriptions) == "+a1+a2");
+  CHECK(next(subscriptions) == "+b1+b2");
+  for (const char* name : {"a1", "a2", "b1"}) {
+    subscriptions.on_subscribed(name, start);
+    subscriptions.remove(name, start);
+  }
+  CHECK(next(subscriptions, start + 1s) == "-a1-a2");
+  CHECK(next(subscriptions, start + 1s) == "-b1");
+}
+
+TEST_CASE("a channel that moves to another server takes along who waits, who wants it, and what was heard") {
+  auto from = connected(), to = connected();
+  from.add("news", {1, 1}, true, true);
+  next(from);
+  from.on_subscribed("news", start);
+  from.find_wanted("news")->is_new(7, 5);
+  from.add("asked", {1, 2}, true, true);
+  from.add("stays", {1, 3}, true, true);
+  for (auto& moved : from.take_if([](std::string_view name) { return name != "stays"; }))
+    to.add(std::move(moved));
+  CHECK(next(from) == "+stays");
+  CHECK(from.find_wanted("news") == nullptr);
+  CHECK(to.next_batch(start).channels.size() == 2);
+  CHECK_FALSE(to.find_wanted("news")->is_new(7, 5));
+  const auto news = to.on_subscribed("news", start), asked = to.on_subscribed("asked", start);
+  CHECK(news.has_missed);
+  CHECK_FALSE(asked.has_missed);
+  CHECK(numbers(asked.waiting) == std::vector<std::uint64_t>{2});
+}
+
+TEST_CASE(
+    "a subscription that the server ends is asked for again when it is told to, and has missed something") {
+  auto subscriptions = connected();
+  subscriptions.add("news", {1, 1}, true, true);
+  next(subscriptions);
+  subscriptions.on_subscribed("news", start);
+  CHECK(subscriptions.is_confirmed("news"));
+  CHECK(subscriptions.on_ended("news").empty());
+  CHECK(next(subscriptions) == "");
+  subscriptions.retry();
+  CHECK(next(subscriptions) == "+news");
+  CHECK(subscriptions.on_subscribed("news", start).has_missed);
 }

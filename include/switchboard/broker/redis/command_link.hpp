@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <switchboard/broker/broker.hpp>
 #include <switchboard/broker/redis/command.hpp>
@@ -53,7 +54,18 @@ class CommandLink final : public Link {
   /// The server has answered a command with this error.
   void report_answer(const std::string& answer) {
     const redis_errc reason = classify(answer);
-    ends_connection(reason) ? fail(reason, answer) : report(reason, answer);
+    if (ends_connection(reason)) return fail(reason, answer);
+    report(reason, answer);
+    if (context_.is_cluster && reason == redis_errc::moved) context_.events.on_moved(answer);
+  }
+
+  /// The publishes that are not confirmed and belong elsewhere now; their results, if any are to come, are of
+  /// no more interest. In order.
+  template <class Predicate>
+  std::vector<PendingPublish> take_if(Predicate belongs_elsewhere) {
+    auto taken = queue_.take_if(belongs_elsewhere);
+    context_.counters.queued.subtract(taken.size());
+    return taken;
   }
 
   /// Writes what waits, as far as it is time for it.
@@ -67,6 +79,13 @@ class CommandLink final : public Link {
   void expire(TimePoint now) {
     if (is_ready()) return;
     while (queue_.has_expired(now)) finish(queue_.pop(), broker_errc::unavailable);
+  }
+
+  /// The server is let go of: no answers are waited for.
+  void give_up() {
+    close();
+    for (Expected& expected : std::exchange(expected_, {}))
+      if (expected.publishes == 0 && expected.answered) expected.answered(nullptr);
   }
 
   bool has_work() const { return !queue_.is_empty() || !expected_.empty(); }
@@ -94,7 +113,7 @@ class CommandLink final : public Link {
   void append(std::string& out, const PendingPublish& publish) const {
     const std::string& prefix = context_.options.prefix;
     const auto header = publish.header.encode();
-    out += "*3\r\n$7\r\nPUBLISH\r\n";
+    out += context_.is_cluster ? "*3\r\n$8\r\nSPUBLISH\r\n" : "*3\r\n$7\r\nPUBLISH\r\n";
     append_length(out, '$', prefix.size() + publish.channel.size());
     out.append(prefix).append(publish.channel).append("\r\n");
     append_length(out, '$', header.size() + publish.payload->size());
@@ -130,6 +149,8 @@ class CommandLink final : public Link {
       const redis_errc reason = classify(reply.text);
       if (ends_connection(reason)) return fail(reason, reply.text);  // it is repeated
       report(reason, reply.text);
+      if (context_.is_cluster && reason == redis_errc::moved)
+        context_.events.on_moved(reply.text);  // takes it away
       error = broker_errc::unavailable;
     }
     if (--expected.publishes == 0) expected_.pop_front();
@@ -139,6 +160,7 @@ class CommandLink final : public Link {
   void on_idle() override { flush(); }
 
   void finish(const PendingPublish& publish, std::error_code error) {
+    if (publish.is_taken()) return;
     context_.counters.queued.subtract();
     (error ? context_.counters.refused : context_.counters.published).add();
     context_.events.on_result(publish.call, error);

@@ -22,11 +22,10 @@
 #include <asio/steady_timer.hpp>
 
 #include <switchboard/broker/detail/in_memory_port_state.hpp>
+#include <switchboard/broker/redis/cluster.hpp>
 #include <switchboard/broker/redis/port_channel.hpp>
 #include <switchboard/broker/redis/port_state.hpp>
-#include <switchboard/broker/redis/presence_keeper.hpp>
-#include <switchboard/broker/redis/rendezvous.hpp>
-#include <switchboard/broker/redis/server_link.hpp>
+#include <switchboard/broker/redis/topology.hpp>
 #include <switchboard/hub/channel_links.hpp>
 
 namespace switchboard::inline v1 {
@@ -48,20 +47,14 @@ class Node final : public LinkEvents {
         bridge_(std::make_shared<in_memory::PortState>(std::move(exchange), nobody_)),
         waker_(std::make_shared<in_memory::Waker>(io_.get_executor(), [this] { look(); })),
         timer_(io_) {
-    std::vector<std::string> names;
-    for (const Url& url : urls) {
-      const std::size_t i = servers_.size();
-      names.push_back(url.name());
-      servers_.push_back(std::make_unique<ServerLink>(
-          context_, url, [this, i](std::string_view channel) { on_gap(i, channel); }));
-      presence_.push_back(std::make_unique<PresenceKeeper>(
-          context_, [this, i](std::string_view) { return &servers_[i]->commands(); },
-          [this](const std::string& channel, std::string_view user, std::uint64_t version) {
-            tell_lost(channel, user, version);
-          }));
-    }
-    spread_.emplace(names);
-    counters_.unhealthy_servers.add(servers_.size());
+    const auto gap = [this](std::string_view channel) { tell_gap(channel); };
+    const auto lost = [this](const std::string& channel, std::string_view user, std::uint64_t version) {
+      tell_lost(channel, user, version);
+    };
+    if (urls.front().mode == Url::Mode::cluster)
+      topology_ = std::make_unique<Cluster>(context_, urls.front(), gap, lost);
+    else
+      topology_ = std::make_unique<IndependentServers>(context_, urls, gap, lost);
     bridge_->join(io_.get_executor());
   }
   ~Node() {
@@ -96,16 +89,16 @@ class Node final : public LinkEvents {
   // For the tasks of ports, which run on this thread: each ends in PortState::answer_presence(number).
   void enter(std::uint64_t port, std::uint64_t number, const std::string& channel, const std::string& user,
              std::string info) {
-    presence_of(channel).enter(port, channel, user, std::move(info), answer_change(port, number));
+    topology_->presence_of(channel).enter(port, channel, user, std::move(info), answer_change(port, number));
   }
   void leave(std::uint64_t port, std::uint64_t number, const std::string& channel, const std::string& user) {
-    presence_of(channel).leave(port, channel, user, answer_change(port, number));
+    topology_->presence_of(channel).leave(port, channel, user, answer_change(port, number));
   }
   void query(std::uint64_t port, std::uint64_t number, const std::string& channel) {
-    presence_of(channel).query(channel,
-                               [this, port, number](std::error_code error, std::vector<PresenceEntry> list) {
-                                 answer(port, number, error, {{}, std::move(list)});
-                               });
+    topology_->presence_of(channel).query(
+        channel, [this, port, number](std::error_code error, std::vector<PresenceEntry> list) {
+          answer(port, number, error, {{}, std::move(list)});
+        });
   }
 
   const Counters& counters() const { return counters_; }
@@ -126,12 +119,6 @@ class Node final : public LinkEvents {
     std::random_device random;
     return ((std::uint64_t{random()} << 32) | random()) & ~origin_epoch_mask;
   }
-
-  std::size_t place_of(std::string_view channel) const {
-    return servers_.size() == 1 ? 0 : (*spread_)(channel);
-  }
-  ServerLink& server_of(std::string_view channel) { return *servers_[place_of(channel)]; }
-  PresenceKeeper& presence_of(std::string_view channel) { return *presence_[place_of(channel)]; }
 
   PresenceKeeper::Changed answer_change(std::uint64_t port, std::uint64_t number) {
     return [this, port, number](std::error_code error, PresenceChange change) {
@@ -164,6 +151,7 @@ class Node final : public LinkEvents {
 
   void look() {
     waker_->looks();
+    if (!topology_->is_settled()) return;  // the tick looks again
     for (auto at = ports_.begin(); at != ports_.end();) {
       at->second.channel->calls.take(calls_);
       bool is_gone = false;
@@ -172,7 +160,7 @@ class Node final : public LinkEvents {
     }
     if (has_ended_) return;
     const TimePoint now = steady_now();
-    for (const auto& server : servers_) server->flush(now);
+    for (const auto& server : topology_->servers()) server->flush(now);
     deliver();
   }
 
@@ -182,10 +170,12 @@ class Node final : public LinkEvents {
     switch (call.kind) {
       case Call::Kind::subscribe:
       case Call::Kind::subscribe_again:
-        server_of(call.channel).subscriber().subscribe(call.channel, id, call.kind == Call::Kind::subscribe);
+        topology_->server_of(call.channel)
+            .subscriber()
+            .subscribe(call.channel, id, call.kind == Call::Kind::subscribe);
         return false;
       case Call::Kind::unsubscribe:
-        server_of(call.channel).subscriber().subscriptions().remove(call.channel, steady_now());
+        topology_->server_of(call.channel).subscriber().subscriptions().remove(call.channel, steady_now());
         return false;
       case Call::Kind::publish:
         publish(id, call);
@@ -194,7 +184,7 @@ class Node final : public LinkEvents {
         call.task(*this);
         return false;
       case Call::Kind::detach:
-        for (const auto& presence : presence_) presence->forget(port.id);
+        for (const auto& presence : topology_->presence()) presence->forget(port.id);
         return true;
     }
     return false;
@@ -202,7 +192,7 @@ class Node final : public LinkEvents {
 
   void publish(CallId id, Call& call) {
     const std::uint64_t counter = numbers_.next(call.channel, origin_);
-    ServerLink& server = server_of(call.channel);
+    ServerLink& server = topology_->server_of(call.channel);
     server.commands().publish(
         {std::move(call.channel), std::move(call.payload), {origin_, counter}, id, steady_now()});
   }
@@ -220,11 +210,7 @@ class Node final : public LinkEvents {
     counters_.errors[index_of(error)].add();
     if (options_.on_error) options_.on_error({error, server, detail});
   }
-  void on_gap(std::size_t server, std::string_view channel) {
-    if (!channel.empty() || servers_.size() == 1) return tell_gap(channel);
-    servers_[server]->subscriber().subscriptions().for_each(
-        [this](const std::string& name) { tell_gap(name); });
-  }
+  void on_moved(std::string_view answer) override { topology_->on_moved(answer); }
 
   void tell_gap(std::string_view channel) {
     counters_.gaps.add();
@@ -249,18 +235,13 @@ class Node final : public LinkEvents {
     constexpr auto period = std::chrono::milliseconds(50);
     if (is_ending_) return;
     const TimePoint now = steady_now();
-    std::uint64_t healthy = 0, channels = 0;
-    for (const auto& server : servers_) {
-      server->tick(now);
-      healthy += server->is_healthy();
-      channels += server->subscriber().subscriptions().size();
-    }
-    for (const auto& presence : presence_) presence->tick(now);
-    for (const auto& server : servers_) server->flush(now);
-    set(counters_.healthy_servers, healthy);
-    set(counters_.unhealthy_servers, servers_.size() - healthy);
-    set(counters_.channels, channels);
-    is_healthy_.store(healthy == servers_.size(), std::memory_order_relaxed);
+    topology_->tick(now);
+    for (std::size_t i = 0; i < topology_->servers().size(); ++i)
+      topology_->servers()[i]->tick(now);  // may add some
+    for (const auto& presence : topology_->presence()) presence->tick(now);
+    if (topology_->is_settled() && !std::exchange(was_settled_, true)) look();
+    for (std::size_t i = 0; i < topology_->servers().size(); ++i) topology_->servers()[i]->flush(now);
+    note_health();
     deliver();
     timer_.expires_after(period);
     timer_.async_wait([this](std::error_code error) {
@@ -268,18 +249,30 @@ class Node final : public LinkEvents {
     });
   }
 
+  void note_health() {
+    std::uint64_t healthy = 0, channels = 0;
+    const auto& servers = topology_->servers();
+    for (const auto& server : servers) {
+      healthy += server->is_healthy();
+      channels += server->subscriber().subscriptions().size();
+    }
+    set(counters_.healthy_servers, healthy);
+    set(counters_.unhealthy_servers, servers.size() - healthy);
+    set(counters_.channels, channels);
+    is_healthy_.store(healthy == servers.size() && topology_->is_complete(), std::memory_order_relaxed);
+  }
   static void set(Counter& counter, std::uint64_t value) { counter.add(value - counter.value()); }
 
   void begin_stop() {
     is_ending_ = true;  // the timer is drain's from here on
-    for (const auto& presence : presence_) presence->stop();
+    for (const auto& presence : topology_->presence()) presence->stop();
     look();
     const TimePoint deadline = steady_now() + std::chrono::milliseconds(500);
     drain(deadline);
   }
   void drain(TimePoint deadline) {
     bool has_work = false;
-    for (const auto& server : servers_)
+    for (const auto& server : topology_->servers())
       has_work |= server->commands().is_ready() && server->commands().has_work();
     if (!has_work || steady_now() >= deadline) return end();
     timer_.expires_after(std::chrono::milliseconds(1));
@@ -290,7 +283,7 @@ class Node final : public LinkEvents {
   void end() {
     has_ended_ = true;
     is_healthy_.store(false, std::memory_order_relaxed);
-    for (const auto& server : servers_) server->close();
+    topology_->close();
     deliver();
     for (auto& [id, port] : ports_) tell_end(*port.channel);
     work_.reset();
@@ -311,13 +304,12 @@ class Node final : public LinkEvents {
   const std::shared_ptr<in_memory::PortState> bridge_;
   const std::shared_ptr<in_memory::Waker> waker_;
   asio::steady_timer timer_;
-  std::vector<std::unique_ptr<ServerLink>> servers_;
-  std::vector<std::unique_ptr<PresenceKeeper>> presence_;  // one for each of them
-  std::optional<Rendezvous> spread_;
+  std::unique_ptr<Topology> topology_;
   EnvelopeCounters numbers_;
   std::unordered_map<std::uint64_t, Port> ports_;
   std::vector<Call> calls_;
   bool is_delivery_scheduled_ = false;
+  bool was_settled_ = false;
   bool is_ending_ = false;
   bool has_ended_ = false;
   std::atomic<std::uint64_t> last_port_{0};

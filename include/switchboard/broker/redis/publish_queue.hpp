@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <switchboard/broker/redis/wire_message.hpp>
 #include <switchboard/hub/broker_port.hpp>
@@ -27,7 +28,11 @@ struct PendingPublish {
   CallId call;
   TimePoint accepted{};
 
-  std::size_t bytes() const { return channel.size() + payload->size() + sizeof(PendingPublish); }
+  std::size_t bytes() const {
+    return channel.size() + (payload ? payload->size() : 0) + sizeof(PendingPublish);
+  }
+  /// It has been taken elsewhere; only its place among those that were sent is left.
+  bool is_taken() const { return payload == nullptr; }
 };
 
 struct QueueLimits {
@@ -61,7 +66,35 @@ class PublishQueue {
     return pop();
   }
   /// All that was not confirmed waits again.
-  void on_connection_lost() { sent_ = 0; }
+  void on_connection_lost() {
+    sent_ = 0;
+    std::erase_if(queue_, [this](const PendingPublish& one) {
+      if (one.is_taken()) bytes_ -= one.bytes();
+      return one.is_taken();
+    });
+  }
+
+  /// Takes out those for which `is_elsewhere(channel)` holds, in order. The place of one that was sent stays,
+  /// for its answer.
+  template <class Predicate>
+  std::vector<PendingPublish> take_if(Predicate is_elsewhere) {
+    std::vector<PendingPublish> taken;
+    std::deque<PendingPublish> left;
+    for (std::size_t i = 0; i < queue_.size(); ++i) {
+      PendingPublish& one = queue_[i];
+      if (one.is_taken() || !is_elsewhere(one.channel)) {
+        left.push_back(std::move(one));
+        continue;
+      }
+      bytes_ -= one.bytes();
+      taken.push_back(std::move(one));
+      if (i >= sent_) continue;
+      left.push_back({});
+      bytes_ += left.back().bytes();
+    }
+    queue_ = std::move(left);
+    return taken;
+  }
 
   /// While there is no connection: the oldest, if it has waited too long.
   bool has_expired(TimePoint now) const {

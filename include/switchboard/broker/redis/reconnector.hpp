@@ -38,6 +38,9 @@ class Reconnector {
   /// Connecting takes too long: report it as failed.
   bool is_overdue(TimePoint now) const { return state_ == State::connecting && now >= next_; }
 
+  /// It is known only now where to connect to.
+  void extend(TimePoint now) { next_ = now + connect_timeout_; }
+
   void on_ready(TimePoint now) {
     state_ = State::ready;
     ready_since_ = now;

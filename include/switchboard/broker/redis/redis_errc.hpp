@@ -80,6 +80,7 @@ constexpr bool ends_connection(redis_errc error) {
     case redis_errc::wrong_password:
     case redis_errc::read_only:
     case redis_errc::loading:
+    case redis_errc::cluster_down:
     case redis_errc::protocol_error:
       return true;
     default:

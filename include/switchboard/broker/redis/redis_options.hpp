@@ -3,17 +3,24 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include <asio/io_context.hpp>
+
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/broker/redis/redis_errc.hpp>
+#include <switchboard/broker/redis/stream.hpp>
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {
 
 /// What a RedisBroker is told at its start. Every member has a default.
 struct RedisOptions {
+  /// Makes the streams of rediss:// URLs.
+  using TlsStreams = std::function<std::unique_ptr<redis::Stream>(asio::io_context&, redis::Counters&)>;
+
   std::vector<std::string>
       urls{};  ///< see redis::Url; none: this process alone. Several: independent servers
   std::string prefix = "switchboard:";  ///< of every channel and key, so that products can share a Redis
@@ -32,6 +39,7 @@ struct RedisOptions {
   Duration unsubscribe_delay =
       std::chrono::seconds(1);  ///< a channel that is wanted again by then stays subscribed
   Duration presence_lease = std::chrono::seconds(9);  ///< presence of a node that dies ends by 4/3 of this
+  TlsStreams tls{};  ///< for rediss:// URLs: `redis_tls(…)` of <switchboard/broker/redis_tls.hpp>
   InMemoryBroker::Options local{};                    ///< of the exchange between the shards of this process
   std::function<void(const RedisError&)> on_error{};  ///< called on the broker's thread; must not block it
 };

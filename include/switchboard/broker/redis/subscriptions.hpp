@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -27,7 +28,11 @@ class Subscriptions {
  public:
   static constexpr std::size_t batch_size = 256;  ///< channels of one command
 
-  explicit Subscriptions(Duration linger) : linger_(linger) {}
+  /// Channels of one command must be of one group: in a cluster, of one slot.
+  using GroupOf = std::function<std::uint16_t(std::string_view channel)>;
+
+  explicit Subscriptions(Duration linger, GroupOf group_of = {})
+      : linger_(linger), group_of_(std::move(group_of)) {}
 
   enum class Answer : std::uint8_t {
     confirmed,
@@ -86,8 +91,13 @@ class Subscriptions {
   Batch next_batch(TimePoint now) {
     Batch batch;
     if (!is_connected_) return batch;
-    while (!to_subscribe_.empty() && batch.channels.size() < batch_size) {
-      const auto found = channels_.find(to_subscribe_.front());
+    if (group_of_ && !std::exchange(is_sorted_, true))
+      std::stable_sort(to_subscribe_.begin(), to_subscribe_.end(),
+                       [](const auto& a, const auto& b) { return a.first < b.first; });
+    for (std::uint16_t group = 0; !to_subscribe_.empty() && batch.channels.size() < batch_size;) {
+      if (!batch.channels.empty() && to_subscribe_.front().first != group) break;
+      group = to_subscribe_.front().first;
+      const auto found = channels_.find(to_subscribe_.front().second);
       if (found != channels_.end() && found->second.state == State::queued) {
         found->second.state = State::asked;
         ++asked_;
@@ -101,6 +111,9 @@ class Subscriptions {
       const auto found = channels_.find(lingering_.front().first);
       if (found != channels_.end() && found->second.ports == 0 && found->second.state == State::confirmed &&
           found->second.leave_at <= now) {
+        if (group_of_ && !batch.channels.empty() &&
+            group_of_(batch.channels.front()) != group_of_(found->first))
+          break;
         batch.channels.push_back(found->first);
         channels_.erase(found);
       }
@@ -109,30 +122,79 @@ class Subscriptions {
     return batch;
   }
 
-  /// The server has confirmed a subscription. Returns the calls that waited for it.
-  std::vector<CallId> on_subscribed(std::string_view channel, TimePoint now) {
+  struct Confirmed {
+    std::vector<CallId> waiting;  ///< the calls that waited for it
+    bool has_missed = false;  ///< the channel came from another server, where messages may have been missed
+  };
+  /// The server has confirmed a subscription.
+  Confirmed on_subscribed(std::string_view channel, TimePoint now) {
     const auto found = channels_.find(channel);
     if (found == channels_.end() || found->second.state != State::asked) return {};
     found->second.state = State::confirmed;
     --asked_;
     if (found->second.ports == 0) let_linger(found->first, found->second, now);
-    return std::exchange(found->second.waiting, {});
+    return {std::exchange(found->second.waiting, {}), std::exchange(found->second.has_missed, false)};
   }
-  /// The server has refused a subscription, or ended it: it is asked for again by `retry`. Returns the calls
-  /// that waited.
+
+  bool is_confirmed(std::string_view channel) const {
+    const auto found = channels_.find(channel);
+    return found != channels_.end() && found->second.state == State::confirmed;
+  }
+  /// The server has refused a subscription, or ended it. It is not asked for again on this connection, unless
+  /// a port does. Returns the calls that waited.
   std::vector<CallId> on_ended(std::string_view channel) {
     const auto found = channels_.find(channel);
     if (found == channels_.end()) return {};
-    if (found->second.state == State::asked) --asked_;
-    found->second.state = State::absent;
-    std::vector<CallId> waiting = std::exchange(found->second.waiting, {});
-    if (found->second.ports == 0) channels_.erase(found);
+    Channel& entry = found->second;
+    if (entry.state == State::asked) --asked_;
+    if (entry.state == State::confirmed) entry.has_missed = true;
+    entry.state = State::absent;
+    std::vector<CallId> waiting = std::exchange(entry.waiting, {});
+    if (entry.ports == 0) channels_.erase(found);
     return waiting;
   }
-  void retry(std::string_view channel) {
-    const auto found = channels_.find(channel);
-    if (found != channels_.end() && found->second.state == State::absent)
-      enqueue(found->first, found->second);
+
+  /// Asks again for those that the server has refused or ended.
+  void retry() {
+    if (!is_connected_) return;
+    for (auto& [name, entry] : channels_)
+      if (entry.ports > 0) enqueue(name, entry);
+  }
+
+  /// A channel on its way to another server, which has it now.
+  struct Moved {
+    std::string name;
+    std::uint32_t ports = 0;
+    std::vector<CallId> waiting;
+    HeardOrigins heard;
+    bool has_missed = false;
+  };
+  /// Takes out those for which `is_elsewhere(channel)` holds.
+  template <class Predicate>
+  std::vector<Moved> take_if(Predicate is_elsewhere) {
+    std::vector<Moved> taken;
+    for (auto at = channels_.begin(); at != channels_.end();) {
+      Channel& entry = at->second;
+      if (!is_elsewhere(at->first)) {
+        ++at;
+        continue;
+      }
+      if (entry.state == State::asked) --asked_;
+      if (entry.ports > 0 || !entry.waiting.empty())
+        taken.push_back({at->first, entry.ports, std::move(entry.waiting), std::move(entry.heard),
+                         entry.has_missed || entry.state == State::confirmed});
+      at = channels_.erase(at);
+    }
+    return taken;
+  }
+  void add(Moved moved) {
+    const auto found = channels_.try_emplace(std::move(moved.name)).first;
+    Channel& entry = found->second;
+    entry.ports += moved.ports;
+    entry.waiting.insert(entry.waiting.end(), moved.waiting.begin(), moved.waiting.end());
+    entry.heard = std::move(moved.heard);
+    entry.has_missed = moved.has_missed;
+    if (is_connected_) enqueue(found->first, entry);
   }
 
   /// Where a message of the channel is noted; null: nobody wants it.
@@ -156,6 +218,7 @@ class Subscriptions {
   enum class State : std::uint8_t { absent, queued, asked, confirmed };
   struct Channel {
     std::uint32_t ports = 0;  // that want it
+    bool has_missed = false;  // since it was confirmed somewhere
     State state = State::absent;
     TimePoint leave_at{};
     std::vector<CallId> waiting;
@@ -165,7 +228,8 @@ class Subscriptions {
   void enqueue(const std::string& name, Channel& entry) {
     if (entry.state != State::absent) return;
     entry.state = State::queued;
-    to_subscribe_.push_back(name);
+    to_subscribe_.emplace_back(group_of_ ? group_of_(name) : std::uint16_t{0}, name);
+    is_sorted_ = false;
   }
   void let_linger(const std::string& name, Channel& entry, TimePoint now) {
     if (entry.state == State::confirmed) {
@@ -177,9 +241,11 @@ class Subscriptions {
   }
 
   Duration linger_;
+  GroupOf group_of_;
   bool is_connected_ = false;
   TextMap<Channel> channels_;
-  std::deque<std::string> to_subscribe_;
+  std::deque<std::pair<std::uint16_t, std::string>> to_subscribe_;  // group, channel
+  bool is_sorted_ = true;
   std::deque<std::pair<std::string, TimePoint>> lingering_;
   std::size_t asked_ = 0;
 };
