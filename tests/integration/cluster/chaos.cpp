@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broker/redis/support/redis_cluster.hpp"
+#include "broker/redis/support/redis_sentinels.hpp"
 #include "broker/redis/support/redis_server.hpp"
 #include "support/catch.hpp"
 #include "support/muting_relay.hpp"
@@ -81,4 +82,73 @@ TEST_CASE("one Redis: whatever dies, hangs, cuts or goes dumb, nobody misses a m
              relay.mute(false);
              REQUIRE(relay.dropped() > 0);
            }}});
+}
+
+TEST_CASE("a Redis cluster: masters fail over, slots migrate, nodes die, and every loss is told") {
+  const unsigned chosen = seed();
+  INFO("SWITCHBOARD_SEED=" << chosen);
+  redis_test::RedisCluster cluster;
+  World world({cluster.url()}, chosen);
+  const std::size_t node = world.random_node();
+  strike(world, {{"SIGKILL of a node", [&] { kill_and_restart(world, node); }},
+                 {"a master's failover",
+                  [&] {
+                    const std::size_t master = cluster.master_of(cluster.slot_of("any"));
+                    cluster.node(master).kill();
+                    world.run(4s);  // its replica takes over meanwhile
+                    cluster.wait_until_ok();
+                    cluster.node(master).start();
+                  }},
+                 {"slots that migrate",
+                  [&] {
+                    const auto channels = cluster.shard_channels();
+                    REQUIRE(channels.size() >= World::channel_count);
+                    for (const std::string& channel : channels) {
+                      const std::uint16_t slot = cluster.slot_of(channel);
+                      cluster.migrate(slot, cluster.other_master(cluster.master_of(slot)));
+                      world.run(20ms);
+                    }
+                  }},
+                 {"CLIENT KILL of the subscribers at every server", [&] {
+                    for (std::size_t i = 0; i < cluster.size(); ++i)
+                      cluster.node(i)("CLIENT KILL TYPE pubsub");
+                  }}});
+}
+
+TEST_CASE("three independent servers: one dies, another hangs, and every loss is told") {
+  const unsigned chosen = seed();
+  INFO("SWITCHBOARD_SEED=" << chosen);
+  const auto servers = redis_test::several_redis_servers(3);
+  World world({servers[0]->url(), servers[1]->url(), servers[2]->url()}, chosen);
+  const std::size_t node = world.random_node();
+  strike(world, {{"SIGKILL of a node", [&] { kill_and_restart(world, node); }},
+                 {"SIGKILL and restart of a server",
+                  [&] {
+                    servers[0]->kill();
+                    world.run(2s);
+                    servers[0]->start();
+                  }},
+                 {"SIGSTOP of a server for ten seconds",
+                  [&] {
+                    servers[1]->suspend();
+                    world.run(10s);
+                    servers[1]->resume();
+                  }},
+                 {"CLIENT KILL at all of them", [&] {
+                    for (const auto& server : servers) (*server)("CLIENT KILL TYPE pubsub");
+                  }}});
+}
+
+TEST_CASE("sentinels: the master dies, its replica takes over, and every loss is told") {
+  const unsigned chosen = seed();
+  INFO("SWITCHBOARD_SEED=" << chosen);
+  redis_test::RedisSentinels sentinels;
+  World world({sentinels.url()}, chosen);
+  strike(world, {{"SIGKILL of a node", [&] { kill_and_restart(world, world.random_node()); }},
+                 {"SIGKILL of the master", [&] {
+                    const std::size_t master = sentinels.master();
+                    sentinels.server(master).kill();
+                    world.run(5s);  // the other is made the master meanwhile
+                    sentinels.server(master).start();
+                  }}});
 }

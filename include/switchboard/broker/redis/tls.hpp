@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -134,17 +133,6 @@ class TlsStream final : public Stream {
   asio::ssl::stream<asio::ip::tcp::socket> stream_;
 };
 
-/// Makes the streams of rediss:// connections.
-using StreamFactory = std::function<std::unique_ptr<Stream>(asio::io_context&, Counters&)>;
-
 }  // namespace redis
-
-/// TLS for a RedisBroker. Throws std::invalid_argument with the file that cannot be read or makes no sense.
-inline redis::StreamFactory redis_tls(TlsOptions options = {}) {
-  return [tls = std::make_shared<redis::TlsContext>(std::move(options))](asio::io_context& context,
-                                                                         redis::Counters& counters) {
-    return std::make_unique<redis::TlsStream>(context, counters, tls);
-  };
-}
 
 }  // namespace switchboard::inline v1
