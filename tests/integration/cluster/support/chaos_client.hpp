@@ -61,6 +61,8 @@ class ChaosClient {
   }
   std::uint16_t port() const { return port_; }
   std::uint64_t new_sessions() const { return new_sessions_; }
+  std::int64_t missed() const { return missed_; }  ///< messages told to be missed, one by one
+  std::uint64_t moves() const { return moves_; }   ///< times that its session came with it to another node
 
   /// What is due: connects, and publishes if `may_publish`.
   void tick(Clock::time_point now, bool may_publish) {
@@ -71,7 +73,7 @@ class ChaosClient {
     if (!may_publish || outcomes == publishers_.end() || !is_welcome_ || subscribed_ != channels_.size())
       return;
     if (now < next_publish_ || pending_.size() >= most_pending) return;
-    next_publish_ = now + std::chrono::milliseconds(100);
+    next_publish_ = now + publish_interval_;
     pending_.insert(outcomes->second.add());
     send_publish(*pending_.rbegin());
   }
@@ -82,6 +84,15 @@ class ChaosClient {
     if (is_welcome_) client_->send_text(R"({"action":"presence","channel":")" + channel + R"(","id":"who"})");
   }
   std::int64_t presence_count() const { return presence_count_; }
+
+  void publish_every(std::chrono::milliseconds interval) { publish_interval_ = interval; }
+
+  /// Comes back like after any other cut.
+  void cut(std::chrono::milliseconds away = {}) {
+    if (client_) client_->cut();
+    away_ = away;
+  }
+  bool is_welcome() const { return is_welcome_ && !client_->has_ended(); }
 
   /// Cut, and never back.
   void vanish() {
@@ -97,7 +108,7 @@ class ChaosClient {
     if (client_) {
       client_.reset();
       is_welcome_ = false;
-      retry_at_ = now + std::chrono::milliseconds(20 + random_() % 300);
+      retry_at_ = now + std::chrono::milliseconds(20 + random_() % 300) + std::exchange(away_, {});
     }
     if (now < retry_at_) return;
     port_ = choose_port_();
@@ -129,8 +140,9 @@ class ChaosClient {
     const bool is_same = session == session_;
     const bool is_recovered = text.find(R"("recovered":true)") != text.npos;
     is_welcome_ = true;
+    if (is_same && port_ != session_port_) ++moves_;
+    session_port_ = port_;
     subscribed_ = local_ = 0;
-    has_jump_ = is_same && !is_recovered;
     if (!is_same) {
       if (!session_.empty()) {
         ++new_sessions_;
@@ -142,6 +154,10 @@ class ChaosClient {
       for (const std::int64_t number : pending_) publishers_.at(number_).set(number, Outcome::unknown);
       pending_.clear();
     } else if (!is_recovered) {
+      const std::int64_t missed = number_after(text, R"("missed":)");
+      if (missed <= 0) note("not recovered, and nothing missed: " + std::string(text));
+      missed_ += missed;
+      last_seq_ += missed;
       tell_all();
     }
     subscribe(Clock::now());
@@ -163,11 +179,11 @@ class ChaosClient {
   void on_numbered(std::string_view text) {
     const std::int64_t seq = number_after(text, R"({"seq":)");
     const std::string type = text_after(text, R"("type":")");
-    if (seq <= last_seq_) note("seq " + std::to_string(seq) + " behind " + std::to_string(last_seq_));
     const bool is_slow_gap = type == "gap" && text.find(R"("reason":"slow")") != text.npos;
-    if (seq > last_seq_ + 1 && !has_jump_ && !is_slow_gap)
-      note("seq " + std::to_string(seq) + " follows " + std::to_string(last_seq_));
-    has_jump_ = false;
+    const std::int64_t missed = is_slow_gap ? number_after(text, R"("missed":)") : 0;
+    if (seq != last_seq_ + (is_slow_gap ? missed : 1))
+      note("seq " + std::to_string(seq) + " follows " + std::to_string(last_seq_) + ": " + std::string(text));
+    missed_ += missed;
     last_seq_ = seq;
     if (is_slow_gap) return tell_all();
     if (type == "gap") {
@@ -211,13 +227,14 @@ class ChaosClient {
   std::map<std::string, Ledger> ledgers_;
   std::set<std::int64_t> pending_;  // published, and not answered yet
   std::unique_ptr<stress::Client> client_;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_ = 0, session_port_ = 0;
+  std::chrono::milliseconds publish_interval_{100}, away_{};
   std::string session_, fault_;
-  std::int64_t last_seq_ = 0, presence_count_ = -1;
+  std::int64_t last_seq_ = 0, presence_count_ = -1, missed_ = 0;
   std::size_t subscribed_ = 0, local_ = 0;
-  std::uint64_t new_sessions_ = 0;
+  std::uint64_t new_sessions_ = 0, moves_ = 0;
   Clock::time_point retry_at_{}, next_publish_{}, next_subscribe_{};
-  bool is_welcome_ = false, has_jump_ = false, is_gone_ = false;
+  bool is_welcome_ = false, is_gone_ = false;
 };
 
 }  // namespace chaos

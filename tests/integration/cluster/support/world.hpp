@@ -24,7 +24,8 @@ class World {
  public:
   static constexpr std::size_t node_count = 3, client_count = 240, channel_count = 30;
 
-  World(std::vector<std::string> broker_urls, unsigned seed) : urls_(std::move(broker_urls)), random_(seed) {
+  World(std::vector<std::string> broker_urls, unsigned seed, unsigned replay = 10000)
+      : urls_(std::move(broker_urls)), replay_(replay), random_(seed) {
     for (std::size_t i = 0; i < node_count; ++i) start_node(i);
     for (std::size_t i = 0; i < channel_count; ++i) publishers_[i];
     for (std::size_t i = 0; i < client_count; ++i) add_client();
@@ -33,17 +34,25 @@ class World {
 
   void kill_node(std::size_t index) { nodes_[index].reset(); }
   void start_node(std::size_t index) {
-    std::vector<std::string> flags{"--node",
-                                   "node-" + std::to_string(index),
-                                   "--presence-grace-ms",
-                                   "2000",
-                                   "--replay",
-                                   "10000",
-                                   "--max-queue-bytes",
-                                   "16000000"};
+    std::vector<std::string> flags{
+        "--node",   "node-" + std::to_string(index), "--presence-grace-ms", "2000",
+        "--replay", std::to_string(replay_),         "--max-queue-bytes",   "16000000"};
     for (const std::string& url : urls_) flags.insert(flags.end(), {"--broker", url});
     nodes_[index] = std::make_unique<stress::ServerProcess>(stress::example("chat"), flags);
     memory_[index] = 0;
+  }
+  /// SIGTERM, and everybody goes on until it has ended; then the next release starts. What was wrong, or
+  /// nothing.
+  std::string deploy(std::size_t index) {
+    is_leaving_[index] = true;
+    nodes_[index]->terminate();
+    const bool has_ended = run_until([&] { return nodes_[index]->has_ended(); }, 40s, true);
+    if (!has_ended) return "node " + std::to_string(index) + " does not end";
+    if (const int code = nodes_[index]->wait_for_exit(1s); code != 0)
+      return "node " + std::to_string(index) + " ended with " + std::to_string(code);
+    is_leaving_[index] = false;
+    start_node(index);
+    return {};
   }
   bool is_running(std::size_t index) { return nodes_[index] && !nodes_[index]->has_ended(); }
   std::size_t random_node() { return random_() % node_count; }
@@ -88,6 +97,63 @@ class World {
     return wrong_memory();
   }
 
+  /// Messages a second of all publishers together.
+  void publish_rate(unsigned rate) {
+    for (const auto& client : clients_)
+      client->publish_every(std::chrono::milliseconds(1000 * publishers_.size() / rate));
+  }
+
+  /// Cuts clients that are at rest, one every few milliseconds, until their sessions have moved so often.
+  std::string roam(std::uint64_t moves, std::chrono::milliseconds away = {}) {
+    const auto moved = [this] {
+      std::uint64_t sum = 0;
+      for (const auto& client : clients_) sum += client->moves();
+      return sum;
+    };
+    const std::uint64_t goal = moved() + moves;
+    const auto end = Clock::now() + 120s;
+    while (moved() < goal) {
+      if (Clock::now() > end) return "the clients do not move";
+      ChaosClient& client = *clients_[random_() % clients_.size()];
+      if (client.is_welcome()) client.cut(away);
+      run(5ms);
+    }
+    return {};
+  }
+
+  /// Where sessions outlive all cuts: each client has had what was accepted in its channels, but for as many
+  /// messages as it was told to have missed.
+  std::string wrong_count() {
+    using Outcome = Outcomes::Outcome;
+    for (const auto& client : clients_) {
+      std::int64_t accepted = 0, received = 0;
+      for (const std::string& name : client->channels()) {
+        received += client->ledger(name).received();
+        for (const auto& [publisher, outcomes] : publishers_)
+          if (channel(publisher) == name) accepted += outcomes.count(Outcome::accepted);
+      }
+      if (accepted != received + client->missed())
+        return client->user() + " should have had " + std::to_string(accepted) + " messages, has had " +
+               std::to_string(received) + ", and was told to have missed " + std::to_string(client->missed());
+    }
+    return {};
+  }
+  std::int64_t missed() const {
+    std::int64_t sum = 0;
+    for (const auto& client : clients_) sum += client->missed();
+    return sum;
+  }
+
+  /// Gaps told, and sessions that did not outlive a cut.
+  std::uint64_t losses() const {
+    std::uint64_t sum = 0;
+    for (const auto& client : clients_) {
+      sum += client->new_sessions();
+      for (const std::string& channel : client->channels()) sum += client->ledger(channel).told();
+    }
+    return sum;
+  }
+
   std::string summary() {
     std::int64_t received = 0;
     std::uint64_t told = 0, new_sessions = 0;
@@ -126,7 +192,8 @@ class World {
 
   std::uint16_t some_port() {
     for (std::size_t i = random_(), tries = 0; tries < node_count; ++tries)
-      if (is_running((i + tries) % node_count)) return nodes_[(i + tries) % node_count]->port();
+      if (is_running((i + tries) % node_count) && !is_leaving_[(i + tries) % node_count])
+        return nodes_[(i + tries) % node_count]->port();
     return 1;
   }
 
@@ -197,10 +264,12 @@ class World {
   }
 
   const std::vector<std::string> urls_;
+  const unsigned replay_;
   std::minstd_rand random_;
   stress::Loop loop_;
   std::array<std::unique_ptr<stress::ServerProcess>, node_count> nodes_;
   std::array<std::uint64_t, node_count> memory_{};
+  std::array<bool, node_count> is_leaving_{};
   std::map<std::size_t, Outcomes> publishers_;
   std::vector<std::unique_ptr<ChaosClient>> clients_;
   std::size_t next_user_ = 0;
