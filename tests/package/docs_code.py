@@ -72,7 +72,8 @@ def compile_and_run(page, options):
     source, binary = options.scratch / f"{page.stem}.cpp", options.scratch / page.stem
     source.write_text(text)
     compiled = subprocess.run([options.compiler, "-std=c++20", "-O0", *WARNINGS, *options.flags, f"-I{INCLUDE}",
-                               str(source), "-o", str(binary), "-pthread"], text=True, capture_output=True)
+                               str(source), "-o", str(binary), "-pthread",
+                               *(["-lhiredis"] if "broker/redis_broker.hpp" in text else [])], text=True, capture_output=True)
     if compiled.returncode != 0:
         return compiled.stderr
     ended = subprocess.run([str(binary)], text=True, capture_output=True, timeout=300)
@@ -81,7 +82,7 @@ def compile_and_run(page, options):
 
 def missing_names():
     """Every code, word and number that a user may meet has its place in a page."""
-    api, protocol = ((ROOT / "docs" / name).read_text() for name in ("api.md", "protocol.md"))
+    api, protocol, redis = ((ROOT / "docs" / name).read_text() for name in ("api.md", "protocol.md", "redis.md"))
 
     def names(header, pattern):
         found = re.findall(pattern, (INCLUDE / "switchboard" / header).read_text(), re.S)
@@ -96,6 +97,9 @@ def missing_names():
         (api, "server/metrics.hpp", r'\{&[HS]::\w+, &M::(\w+), '),
         (api, "server/options.hpp", r"^  [\w:<> ]+?\s(\w+)(?: = [^;]*|\{\});"),
         (api, "hub/options.hpp", r"  (?:Duration|std::size_t|SlowConsumer) (\w+) = "),
+        (redis, "broker/redis/redis_options.hpp", r"^  (?!using)[\w:<>(), &]+?\s(\w+)(?: = [^;]*|\{\});"),
+        (redis, "broker/redis/redis_errc.hpp", r"^  (\w+)(?: = 1)?,  +///<"),
+        (redis, "broker/redis/redis_metrics.hpp", r'"(redis_\w+)"'),
         (api, "hub/errc.hpp", r"^  (\w+)(?: = 1)?,  +///<"),
     ]:
         for name in names(header, "(?m)" + pattern):

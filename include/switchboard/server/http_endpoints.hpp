@@ -24,6 +24,8 @@ class HttpEndpoints {
   void set_admin_only(bool admin_only) { is_admin_only_ = admin_only; }
   /// Makes the text of /metrics; called on any shard's thread.
   void set_metrics(std::function<std::string()> metrics) { metrics_ = std::move(metrics); }
+  /// Whether the server can do its work; called on any shard's thread. While it cannot, /readyz says 503.
+  void set_health(std::function<bool()> is_healthy) { is_healthy_ = std::move(is_healthy); }
   void add_files(std::vector<StaticFile> files) {
     for (StaticFile& file : files) files_.insert_or_assign(file.path, std::move(file));
   }
@@ -46,8 +48,7 @@ class HttpEndpoints {
   std::optional<HttpResponse> find(std::string_view path, bool is_admin) const {
     if (is_admin == is_admin_only_) {
       if (path == "/healthz") return text(200, "ok\n");
-      if (path == "/readyz")
-        return is_draining_.load(std::memory_order_relaxed) ? text(503, "draining\n") : text(200, "ready\n");
+      if (path == "/readyz") return readiness();
       if (path == "/metrics" && metrics_)
         return HttpResponse{.status = 200,
                             .content_type = "text/plain; version=0.0.4; charset=utf-8",
@@ -62,6 +63,12 @@ class HttpEndpoints {
                         .headers = {{"X-Content-Type-Options", "nosniff"}, {"Cache-Control", "no-cache"}}};
   }
 
+  HttpResponse readiness() const {
+    if (is_draining_.load(std::memory_order_relaxed)) return text(503, "draining\n");
+    if (is_healthy_ && !is_healthy_()) return text(503, "the broker is away\n");
+    return text(200, "ready\n");
+  }
+
   static HttpResponse text(unsigned status, std::string body) {
     return {.status = status,
             .content_type = "text/plain; charset=utf-8",
@@ -71,6 +78,7 @@ class HttpEndpoints {
 
   bool is_admin_only_ = false;
   std::function<std::string()> metrics_;
+  std::function<bool()> is_healthy_;
   std::unordered_map<std::string, StaticFile> files_;
   std::atomic<bool> is_draining_{false};
 };

@@ -4,7 +4,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include <switchboard/broker/broker.hpp>
 #include <switchboard/hub/metrics.hpp>
 
 namespace switchboard::inline v1 {
@@ -112,6 +115,23 @@ void append_metrics(std::string& text, const Descriptions& descriptions, const M
 inline void add_metrics(Metrics& sum, const HubMetrics& hub, const SocketMetrics& sockets) {
   detail::add_metrics(sum, detail::hub_metric_descriptions, hub);
   detail::add_metrics(sum, detail::socket_metric_descriptions, sockets);
+}
+
+/// In Prometheus' text format, version 0.0.4. Those of one name stand together.
+inline std::string prometheus_text(const std::vector<BrokerMetric>& metrics) {
+  std::string text;
+  std::string_view last;
+  for (const BrokerMetric& metric : metrics) {
+    const std::string name = "switchboard_" + std::string(metric.name);
+    if (std::exchange(last, metric.name) != metric.name) {
+      text.append("# HELP ").append(name).append(" ").append(metric.help).append("\n");
+      text.append("# TYPE ").append(name).append(metric.name.ends_with("_total") ? " counter\n" : " gauge\n");
+    }
+    text.append(name);
+    if (!metric.labels.empty()) text.append("{").append(metric.labels).append("}");
+    text.append(" ").append(std::to_string(metric.value)).append("\n");
+  }
+  return text;
 }
 
 /// In Prometheus' text format, version 0.0.4.

@@ -113,32 +113,38 @@ class Server {
     state_->http.set_admin_only(options.admin_port != 0);
     state_->http.add_files(std::move(options.static_files));
     state_->http.set_metrics(metrics_text());
+    if constexpr (ObservableBroker<BrokerOf<App>>)
+      state_->http.set_health([broker = broker_] { return broker->is_healthy(); });
   }
 
   void make_shards(const Options<App>& options, const Factory& factory) {
-    const auto broker = std::make_shared<BrokerOf<App>>(options.broker);
-    state_->keep_alive = broker;
-    group_.on_end([broker] { broker->stop(); });
+    broker_ = std::make_shared<BrokerOf<App>>(options.broker);
+    state_->keep_alive = broker_;
+    group_.on_end([broker = broker_] { broker->stop(); });
     state_->commands = group_.make_loops([&](asio::io_context& context, unsigned shard, unsigned count) {
       return std::make_shared<Loop>(context, state_, hub_options(options), shard, count);
     });
     for (const auto& loop : group_.loops()) {
       loop->hub().set_app(factory(loop->hub()));
-      loop->hub().attach(*broker);
+      loop->hub().attach(*broker_);
     }
   }
 
   // Without a hold on the shards, which hold the state that this becomes a part of.
   std::function<std::string()> metrics_text() const {
-    return [loops = std::vector<std::weak_ptr<Loop>>(group_.loops().begin(), group_.loops().end())] {
+    return [broker = broker_,
+            loops = std::vector<std::weak_ptr<Loop>>(group_.loops().begin(), group_.loops().end())] {
       std::vector<std::shared_ptr<Loop>> alive;
       for (const auto& loop : loops)
         if (auto held = loop.lock()) alive.push_back(std::move(held));
-      return prometheus_text(sum(alive));
+      std::string text = prometheus_text(sum(alive));
+      if constexpr (ObservableBroker<BrokerOf<App>>) text += prometheus_text(broker->metrics());
+      return text;
     };
   }
 
   std::shared_ptr<ServerState> state_;
+  std::shared_ptr<BrokerOf<App>> broker_;
   ShardGroup<Loop> group_;
   std::uint16_t port_ = 0;
 };
