@@ -110,7 +110,8 @@ int main(int argc, char** argv) {
   flags.list("--broker", "URL", options.broker.urls,
              "link with other chats by Redis there: redis://host, rediss://, unix:///path, "
              "redis+cluster://a,b, redis+sentinel://a,b/master; several servers share the channels");
-  flags.text("--node", "NAME", options.broker.node, "what this one is called among them; none: host and a number");
+  flags.text("--node", "NAME", options.broker.node,
+             "what this one is called among them; none: host and a number");
   flags.number("--threads", options.threads, "shards; 0 for one per core");
   flags.milliseconds("--heartbeat-interval-ms", options.heartbeat.interval, "a ping that often", 1);
   flags.milliseconds("--heartbeat-timeout-ms", options.heartbeat.timeout, "silence that ends a connection",
