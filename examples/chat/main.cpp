@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rooms, who is in them, direct messages, images, and a page to try it all with. A DEMO: the token is the
 // user's name, and whoever says a name is believed.
+#include <iostream>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -8,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <switchboard/broker/redis_broker.hpp>
 #include <switchboard/switchboard.hpp>
 
 #include "chat/image_message.hpp"
@@ -18,11 +21,14 @@
 namespace sb = switchboard;
 
 struct Chat {
-  using Broker = sb::InMemoryBroker;
+  using Broker = sb::RedisBroker;  // without a URL, the shards of this process alone
   using Heartbeat = sb::JsonHeartbeat;
   struct User {
     std::string id;
   };
+
+  /// Which of several that work together this is; the page shows it.
+  std::string node;
 
   std::optional<User> authenticate(const sb::UpgradeRequest& request) {
     if (request.token.empty()) return std::nullopt;
@@ -34,8 +40,10 @@ struct Chat {
   void on_message(sb::Connection<Chat> connection, nlohmann::json message) {
     const auto action = message.find("action");
     if (action != message.end() && *action == "send") return send_direct(connection, message);
+    if (action != message.end() && *action == "node")
+      return void(connection.answer(message, {{"status", "node"}, {"node", node}}));
     connection.reject(message, "action.unknown",
-                      "this server knows subscribe, unsubscribe, publish, presence and send");
+                      "this server knows subscribe, unsubscribe, publish, presence, send and node");
   }
 
   void binary(sb::BinaryHandlers<Chat>& handlers) { handlers.on(ImageMessage::type, &Chat::relay_image); }
@@ -99,6 +107,11 @@ int main(int argc, char** argv) {
       "believed.");
   flags.text("--address", "A", options.address, "listen here; 0.0.0.0 for every interface");
   flags.number("--port", options.port, "0 picks a free one");
+  flags.list("--broker", "URL", options.broker.urls,
+             "link with other chats by Redis there: redis://host, rediss://, unix:///path, "
+             "redis+cluster://a,b, redis+sentinel://a,b/master; several servers share the channels");
+  flags.text("--node", "NAME", options.broker.node,
+             "what this one is called among them; none: host and a number");
   flags.number("--threads", options.threads, "shards; 0 for one per core");
   flags.milliseconds("--heartbeat-interval-ms", options.heartbeat.interval, "a ping that often", 1);
   flags.milliseconds("--heartbeat-timeout-ms", options.heartbeat.timeout, "silence that ends a connection",
@@ -120,5 +133,14 @@ int main(int argc, char** argv) {
   flags.list("--allow-origin", "URL", options.allowed_origins,
              "pages from there may connect; none: the server's own");
   flags.parse_or_exit(argc, argv);
-  return support::serve<Chat>(options);
+  options.broker.on_error = [](const sb::RedisError& error) {
+    std::cerr << error.server << ": " << error.code.message() << (error.detail.empty() ? "" : ": ")
+              << error.detail << std::endl;
+  };
+  const std::string node = options.broker.node;
+  return support::serve<Chat>(options, [node](sb::Shard<Chat>&) {
+    auto chat = std::make_unique<Chat>();
+    chat->node = node;
+    return chat;
+  });
 }

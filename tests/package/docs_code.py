@@ -52,7 +52,7 @@ def program(page):
 #include <cstdlib>
 #include <exception>
 #include <iostream>
-static void run(const char* where, void (*test)()) {
+[[maybe_unused]] static void run(const char* where, void (*test)()) {
   try {
     test();
   } catch (const std::exception& error) {

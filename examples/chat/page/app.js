@@ -37,6 +37,10 @@ function enter(name) {
     },
     opened: open,
     changed: showLists,
+    connectedTo: (node) => {
+      byId('node').hidden = node === '';
+      byId('node').textContent = node;
+    },
   });
   window.chat = chat; // for the curious, and for tests
   setInterval(showDetails, 1000);

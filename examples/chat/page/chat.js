@@ -21,7 +21,7 @@ export class Chat {
 
   /**
    * Hooks: stateChanged(change), recovered(), replayed(), lost(count), arrived(conversation, message),
-   * noticed(conversation, text), opened(conversation), changed() (lists of people and rooms).
+   * noticed(conversation, text), opened(conversation), changed() (lists of people and rooms), connectedTo(node).
    */
   constructor(me, hooks) {
     this.me = me;
@@ -162,6 +162,14 @@ export class Chat {
       setTimeout(() => this.#giveUpImages(written), IMAGE_PATIENCE);
     }
     this.#hooks.stateChanged(change);
+    if (change.state === 'connected') this.#askNode();
+    else this.#hooks.connectedTo('');
+  }
+
+  /** Which of several servers this is: behind a load balancer the page may have come from another. */
+  #askNode() {
+    this.client.send({ action: 'node', id: newKey() })
+      .then(({ node }) => { if (this.client.state === 'connected') this.#hooks.connectedTo(String(node ?? '')); }, () => {});
   }
 
   /** A binary message has no answer: one that has not come back some time after a cut may have gone under in it. */

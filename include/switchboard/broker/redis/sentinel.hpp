@@ -24,9 +24,9 @@ class SentinelSearch {
   enum class Action : std::uint8_t {
     ask_sentinel,  ///< connect to `endpoint()`; send `SENTINEL GET-MASTER-ADDR-BY-NAME name`; report
                    ///< on_master, on_unknown or on_failure
-    check_role,  ///< connect to `endpoint()`, log in, send `ROLE`; report on_role or on_failure
-    use_master,  ///< `endpoint()` is the master, and the connection that said so is good to go on with
-    give_up,     ///< no sentinel led to a master; `why()` says what the last one came to
+    check_role,    ///< connect to `endpoint()`, log in, send `ROLE`; report on_role or on_failure
+    use_master,    ///< `endpoint()` is the master, and the connection that said so is good to go on with
+    give_up,       ///< no sentinel led to a master; `why()` says what the last one came to
   };
 
   /// At least one sentinel.

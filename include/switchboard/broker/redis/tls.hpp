@@ -134,4 +134,5 @@ class TlsStream final : public Stream {
 };
 
 }  // namespace redis
+
 }  // namespace switchboard::inline v1

@@ -56,6 +56,23 @@ class RedisCluster {
     return static_cast<std::uint16_t>(any_running().client().command({"CLUSTER", "KEYSLOT", key}).integer);
   }
 
+  /// What is subscribed by SSUBSCRIBE anywhere.
+  std::vector<std::string> shard_channels() {
+    std::vector<std::string> list;
+    for (const auto& node : nodes_)
+      if (node->is_running())
+        for (const Reply& channel : (*node)("PUBSUB SHARDCHANNELS").elements) list.push_back(channel.text);
+    return list;
+  }
+
+  /// A node that serves slots and runs, but not this one.
+  std::size_t other_master(std::size_t master) {
+    for (const Reply& entry : any_running()("CLUSTER SLOTS").elements)
+      for (std::size_t i = 0; i < size(); ++i)
+        if (i != master && nodes_[i]->is_running() && nodes_[i]->port() == entry[2][1].integer) return i;
+    throw std::runtime_error("the cluster has no other master");
+  }
+
   /// SIGKILL, and waits until another node serves the slots. Returns that node's index.
   std::size_t fail_over(std::size_t master) {
     const auto slot = first_slot_of(master);
