@@ -41,6 +41,35 @@ TEST_CASE("the node that a session has left keeps nothing of it") {
   CHECK(cluster.node(1).hub().holds_nothing());
 }
 
+TEST_CASE("what a session was taken off while its client was away is told by the node where it comes back") {
+  Cluster cluster(2);
+  auto ws = cluster.subscriber(0, "ann", {"red", "green"});
+  ws.cut();
+  cluster.shard(1).unsubscribe_user("ann", "red");
+  cluster.nodes.run();
+  auto back = cluster.resume(1, "ann", ws);
+  CHECK(received(back) ==
+        std::vector<json>{{{"status", "unsubscribed"}, {"channel", "red"}, {"code", "subscribe.denied"}}});
+  cluster.publish(0, "red", 1);
+  cluster.publish(0, "green", 2);
+  CHECK(received_data(back) == std::vector<json>{2});
+}
+
+TEST_CASE("what a session takes is counted where it is parked, wherever it came from") {
+  Cluster cluster(2);
+  auto ws = cluster.subscriber(0, "ann", {"red", "green"});
+  auto back = cluster.resume(1, "ann", ws);
+  back.cut();
+  cluster.nodes.run();
+  const std::uint64_t both = cluster.node(1).metrics().parked_bytes.value();
+  CHECK(both > 0);
+  cluster.shard(1).unsubscribe_user("ann", "red");
+  cluster.shard(1).unsubscribe_user("ann", "green");
+  cluster.nodes.run();
+  CHECK(cluster.node(1).metrics().parked_bytes.value() < both * 4);  // and not below nothing
+  CHECK(cluster.node(1).metrics().sessions_parked.value() == 1);
+}
+
 TEST_CASE("a live socket of the session gets 4001 when it is resumed on another node") {
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "ann", {"red"});

@@ -31,6 +31,7 @@ SessionSnapshot snapshot() {
   one.newest_sequence = 9;
   one.state = R"({"count":1})";
   one.publish_ids = {"1", "\"x\""};
+  one.revoked = {"room"};
   one.channels = {{"red", true, true, false, {{1, 2}}, {{"bob", 4}}},
                   {"$user:ann", false, false, true, {}, {}}};
   one.entries = {{SessionSnapshot::Entry::Kind::json, 6, 0, 1, R"({"a":1})"},
@@ -93,6 +94,7 @@ TEST_CASE("a session's snapshot comes out as it went in") {
   CHECK(got->newest_sequence == 9);
   CHECK(got->state == R"({"count":1})");
   CHECK(got->publish_ids == std::vector<std::string>{"1", "\"x\""});
+  CHECK(got->revoked == std::vector<std::string>{"room"});
   REQUIRE(got->channels.size() == 2);
   CHECK(got->channels[0].name == "red");
   CHECK((got->channels[0].is_subscribed && got->channels[0].wants_presence && !got->channels[0].is_unsure));

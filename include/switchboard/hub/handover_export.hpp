@@ -230,6 +230,7 @@ SessionSnapshot Handover<App, Host>::snapshot_of(const Export& export_) {
   }
   if (session.publish_ids)
     session.publish_ids->for_each([&](const std::string& id) { snapshot.publish_ids.push_back(id); });
+  for (const Revocation& one : session.revoked) snapshot.revoked.push_back(one.channel);
   session.log.for_each_kept([&](const StatefulConnection<>::Entry& kept) {
     Entry entry{Entry::Kind::gap, kept.sequence.value, kept.missed, 0, {}};
     if (kept.missed == 0) {

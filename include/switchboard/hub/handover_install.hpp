@@ -55,6 +55,7 @@ std::uint32_t Handover<App, Host>::create(Import& import, const SessionSnapshot&
   restore_log(session, snapshot);
   if (!snapshot.publish_ids.empty()) session.publish_ids = std::make_unique<PublishIds>();
   for (const std::string& id : snapshot.publish_ids) session.publish_ids->insert(id);
+  for (const std::string& channel : snapshot.revoked) session.revoked.push_back({channel, nullptr});
   if constexpr (carries_state) {
     try {
       if (!snapshot.state.empty()) client.state = nlohmann::json::parse(snapshot.state).template get<State>();
@@ -67,7 +68,10 @@ std::uint32_t Handover<App, Host>::create(Import& import, const SessionSnapshot&
   const ConnectionId id = hub_.id_of(slot);
   for (const SessionSnapshot::Channel& channel : snapshot.channels) {
     if (!channel.is_subscribed || check_channel(channel.name)) continue;
-    if (hub_.subscribers_.subscribe(id, channel.name)) hub_.metrics_.subscriptions.add();
+    if (hub_.subscribers_.subscribe(id, channel.name)) {
+      hub_.metrics_.subscriptions.add();
+      hub_.account_subscription(id, channel.name, true);
+    }
     if (channel.wants_presence) hub_.watchers_.subscribe(id, channel.name);
   }
   hub_.shelve(id);

@@ -38,6 +38,7 @@ struct SessionSnapshot {
   std::uint64_t newest_sequence = 0;
   std::vector<Channel> channels;
   std::vector<std::string> publish_ids;  ///< the oldest first
+  std::vector<std::string> revoked;      ///< channels it was taken off, of which its client has not been told
   std::string state;                     ///< the App's, JSON; empty: it cannot be carried
   std::vector<Entry> entries;            ///< payloads point into the log, or into what was decoded
 
@@ -60,6 +61,8 @@ struct SessionSnapshot {
     }
     writer.u32(static_cast<std::uint32_t>(publish_ids.size()));
     for (const std::string& id : publish_ids) writer.text(id);
+    writer.u32(static_cast<std::uint32_t>(revoked.size()));
+    for (const std::string& channel : revoked) writer.text(channel);
     writer.u32(static_cast<std::uint32_t>(entries.size()));
     for (const Entry& entry : entries)
       writer.u8(static_cast<std::uint8_t>(entry.kind))
@@ -81,6 +84,8 @@ struct SessionSnapshot {
     for (Channel& channel : snapshot.channels) decode_channel(reader, channel);
     snapshot.publish_ids.resize(reader.count(4));
     for (std::string& id : snapshot.publish_ids) id = reader.text();
+    snapshot.revoked.resize(reader.count(4));
+    for (std::string& channel : snapshot.revoked) channel = reader.text();
     snapshot.entries.resize(reader.count(21));
     for (Entry& entry : snapshot.entries) {
       entry.kind = static_cast<Entry::Kind>(reader.u8());
