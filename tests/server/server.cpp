@@ -190,8 +190,8 @@ TEST_CASE("each shard has an App of its own, made from its shard where that can 
 }
 
 TEST_CASE("an App may publish while the others are not made yet") {
-  const TestServer<Eager> server({.threads = 3});
-  REQUIRE(Eager::published == 3);
+  const TestServer<server_test::Eager> server({.threads = 3});
+  REQUIRE(server_test::Eager::published == 3);
 }
 
 TEST_CASE("what the factory throws comes out of the constructor, and the port is free again") {
