@@ -3,12 +3,14 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,14 +49,18 @@ struct Endpoint {
 class Client {
  public:
   Client(std::size_t number, int epoll, const Endpoint& endpoint, std::string_view target)
-      : number_(number), epoll_(epoll), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+      : number_(number), epoll_(epoll), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
     if (socket_ < 0) throw_errno("socket");
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(endpoint.port);
     if (::inet_pton(AF_INET, endpoint.address.c_str(), &to.sin_addr) != 1)
       throw std::runtime_error("not an IPv4 address: " + endpoint.address);
-    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) throw_errno("connect");
+    if (::connect(socket_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0 && errno != EINPROGRESS) {
+      const int error = errno;
+      ::close(socket_);
+      throw std::system_error(error, std::generic_category(), "connect");
+    }
     const int on = 1;
     ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     epoll_event event{};
@@ -97,27 +103,30 @@ class Client {
     if (unsent_.empty()) want(EPOLLIN);
   }
 
-  /// Reads once and calls `on_frame(client, opcode, payload)` for each frame that is whole.
+  /// Reads once and calls `on_frame(client, opcode, payload)` for each frame that is whole. False: the
+  /// connection has ended, or was never made.
   template <class OnFrame>
-  void read(std::vector<char>& buffer, OnFrame& on_frame) {
+  bool read(std::vector<char>& buffer, OnFrame& on_frame) {
     const ssize_t size = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (size <= 0) throw std::runtime_error("the server closed connection " + std::to_string(number_));
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (size <= 0) return false;
     std::string_view input(buffer.data(), static_cast<std::size_t>(size));
     if (!partial_.empty()) {
       partial_ += input;
       input = partial_;
     }
-    if (!is_open_ && !take_response(input)) return keep(input);
-    while (take_frame(input, on_frame)) {
-    }
+    if (is_open_ || take_response(input))
+      while (take_frame(input, on_frame)) {
+      }
     keep(input);
+    return true;
   }
 
  private:
   std::size_t write(std::string_view bytes) {
     const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) return static_cast<std::size_t>(sent);
+    if (errno == ECONNRESET || errno == EPIPE) return bytes.size();  // reading tells of the end
     if (errno != EAGAIN && errno != EINTR) throw_errno("send");
     return 0;
   }
@@ -169,7 +178,7 @@ class Client {
 /// Many clients on one epoll set and one thread.
 class Swarm {
  public:
-  explicit Swarm(Endpoint endpoint) : endpoint_(std::move(endpoint)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  explicit Swarm(Endpoint endpoint = {}) : endpoint_(std::move(endpoint)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_ < 0) throw_errno("epoll_create1");
   }
   Swarm(const Swarm&) = delete;
@@ -184,12 +193,17 @@ class Swarm {
   /// Opens `count` more and waits until each has its 101. `{n}` in `target` becomes the connection's number.
   template <class OnFrame>
   void open(std::size_t count, const std::string& target, OnFrame&& on_frame) {
+    open(endpoint_, count, target, on_frame);
+  }
+  /// The same at another server than the swarm's own.
+  template <class OnFrame>
+  void open(const Endpoint& endpoint, std::size_t count, const std::string& target, OnFrame&& on_frame) {
     constexpr std::size_t at_once = 64;  // under any listen backlog
     const std::size_t end = clients_.size() + count;
     for (std::size_t opened = clients_.size(); opened < end;) {
       while (clients_.size() < end && clients_.size() - opened < at_once) {
         const std::size_t number = clients_.size();
-        clients_.push_back(std::make_unique<Client>(number, epoll_, endpoint_, numbered(target, number)));
+        clients_.push_back(std::make_unique<Client>(number, epoll_, endpoint, numbered(target, number)));
       }
       if (poll(10'000, on_frame) == 0) throw std::runtime_error("the server does not answer the handshake");
       while (opened < clients_.size() && clients_[opened]->is_open()) ++opened;
@@ -208,7 +222,8 @@ class Swarm {
       Client& client = *static_cast<Client*>(events_[i].data.ptr);
       if ((events_[i].events & EPOLLOUT) != 0) client.flush();
       if ((events_[i].events & ~EPOLLOUT) == 0) continue;
-      client.read(buffer_, on_frame);
+      if (!client.read(buffer_, on_frame))
+        throw std::runtime_error("the server closed connection " + std::to_string(client.number()));
       after_read(client);
     }
     return count;
@@ -216,6 +231,15 @@ class Swarm {
   template <class OnFrame>
   std::size_t poll(int timeout_milliseconds, OnFrame&& on_frame) {
     return poll(timeout_milliseconds, on_frame, [](Client&) {});
+  }
+
+  /// Waits until a client is ready or the time is over, more finely than `poll`'s milliseconds.
+  void wait(std::chrono::nanoseconds time) {
+    if (time.count() <= 0) return;
+    pollfd set{epoll_, POLLIN, 0};
+    const timespec limit{static_cast<time_t>(time.count() / 1'000'000'000),
+                         static_cast<long>(time.count() % 1'000'000'000)};
+    ::ppoll(&set, 1, &limit, nullptr);
   }
 
  private:
