@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Loads the nodes of a cluster for benchmarks/cluster, which measures their processes meanwhile: one thread, one
-// epoll set. Prints a line when something begins, and one JSON object.
+// Loads the nodes of a cluster for benchmarks/cluster, which measures their processes meanwhile: one thread,
+// one epoll set. Prints a line when something begins, and one JSON object.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -43,9 +43,13 @@ struct Settings {
 std::uint64_t now() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
-std::uint64_t count_of(std::chrono::nanoseconds time) { return static_cast<std::uint64_t>(time.count()); }
+std::uint64_t count_of(std::chrono::nanoseconds time) {
+  return static_cast<std::uint64_t>(time.count());
+}
 
-void say(std::string_view line) { std::cout << line << std::endl; }
+void say(std::string_view line) {
+  std::cout << line << std::endl;
+}
 
 /// What is no message of a channel: a Close ends the measurement, a ping of either kind is answered.
 bool is_delivery(Client& client, unsigned opcode, std::string_view payload) {
@@ -59,8 +63,9 @@ bool is_delivery(Client& client, unsigned opcode, std::string_view payload) {
 
 std::string publish_of(const std::string& channel, std::size_t bytes) {
   std::string frame;
-  benchmark::append_client_frame(frame, text, R"({"action":"publish","channel":")" + channel + R"(","data":")" +
-                                                  std::string(bytes, 'x') + R"("})");
+  benchmark::append_client_frame(
+      frame, text,
+      R"({"action":"publish","channel":")" + channel + R"(","data":")" + std::string(bytes, 'x') + R"("})");
   return frame;
 }
 
@@ -85,8 +90,9 @@ void subscribe_all(Swarm& swarm, ChannelOf channel_of) {
   }
 }
 
-/// Each channel has one subscriber on each node, with a connection of its own; one of them, on another node from
-/// channel to channel, publishes too, and keeps `in_flight` publishes under way until all nodes have them.
+/// Each channel has one subscriber on each node, with a connection of its own; one of them, on another node
+/// from channel to channel, publishes too, and keeps `in_flight` publishes under way until all nodes have
+/// them.
 void run_saturate(const Settings& settings) {
   Swarm swarm;
   for (const auto& node : settings.nodes)
@@ -133,8 +139,8 @@ void run_saturate(const Settings& settings) {
             << static_cast<std::uint64_t>(static_cast<double>(delivered) / seconds) << "}" << std::endl;
 }
 
-/// Publishes at the first node at a fixed rate, whatever comes back; a subscriber at the last node. A latency runs
-/// from the moment at which the publish was due, so that a stall counts for all that it delays.
+/// Publishes at the first node at a fixed rate, whatever comes back; a subscriber at the last node. A latency
+/// runs from the moment at which the publish was due, so that a stall counts for all that it delays.
 void run_paced(const Settings& settings) {
   ::prctl(PR_SET_TIMERSLACK, 1000);
   Swarm swarm;
@@ -176,8 +182,8 @@ void run_paced(const Settings& settings) {
             << std::endl;
 }
 
-/// Subscribes many channels on one node, as many on each connection as it may have, and keeps them until standard
-/// input ends.
+/// Subscribes many channels on one node, as many on each connection as it may have, and keeps them until
+/// standard input ends.
 void run_channels(const Settings& settings) {
   constexpr std::size_t each = 1000;
   Swarm swarm;
@@ -194,10 +200,10 @@ void run_channels(const Settings& settings) {
     client->send(batch);
   }
   while (subscribed < settings.channels) {
-    const std::size_t ready = swarm.poll(30'000, [&](Client& client, unsigned opcode, std::string_view payload) {
+    const std::size_t ready = swarm.poll(30'000, [&](Client& client, unsigned opcode,
+                                                     std::string_view payload) {
       is_delivery(client, opcode, payload);
-      if (payload.starts_with(R"({"status":"subscribed")") &&
-          payload.find(R"("local":true)") == payload.npos)
+      if (payload.starts_with(R"({"status":"subscribed")") && payload.find(R"("local":true)") == payload.npos)
         ++subscribed;
     });
     if (ready == 0) throw std::runtime_error("only " + std::to_string(subscribed) + " are subscribed");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The clients of benchmarks/storm: some lose their node at once and come back to the others as the JavaScript client
-// does, the rest go on. One thread, one epoll set. Prints a JSON object for each moment, and one for the whole.
+// The clients of benchmarks/storm: some lose their node at once and come back to the others as the JavaScript
+// client does, the rest go on. One thread, one epoll set. Prints a JSON object for each moment, and one for
+// the whole.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -43,7 +44,9 @@ std::uint64_t now() {
 constexpr std::uint64_t count_of(std::chrono::nanoseconds time) {
   return static_cast<std::uint64_t>(time.count());
 }
-double seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e9; }
+double seconds(std::uint64_t nanoseconds) {
+  return static_cast<double>(nanoseconds) / 1e9;
+}
 
 /// The number that follows `key` in a server's JSON, which has no blanks; 0 if there is none.
 std::uint64_t number_after(std::string_view json, std::string_view key) {
@@ -115,7 +118,7 @@ class Storm {
       publish_due();
       start_due();
       if (now() >= next_sample_) sample();
-      poll(1);
+      poll(due_.empty() || due_.top().first > now() ? 1 : 0);
     }
     for (const std::uint64_t end = now() + count_of(1s); now() < end;) poll(10);  // what is under way
     print_summary();
@@ -175,9 +178,10 @@ class Storm {
     due_.emplace(now() + member.backoff.next(random_), number);
   }
 
+  /// A few at a time: what arrives meanwhile is not to wait for all of them.
   void start_due() {
     const std::uint64_t time = now();
-    while (!due_.empty() && due_.top().first <= time) {
+    for (int begun = 0; begun < 16 && !due_.empty() && due_.top().first <= time; ++begun) {
       const std::size_t number = due_.top().second;
       due_.pop();
       connect(number);
@@ -273,7 +277,8 @@ class Storm {
   }
 
   void publish_due() {
-    for (const std::uint64_t time = now(); next_publish_ <= time; next_publish_ += 1'000'000'000 / settings_.rate) {
+    for (const std::uint64_t time = now(); next_publish_ <= time;
+         next_publish_ += 1'000'000'000 / settings_.rate) {
       const std::size_t channel = round_robin_++ % settings_.channels;
       published_[channel].push_back(next_publish_);
       publisher_->send_frame(text, R"({"action":"publish","channel":"c)" + std::to_string(channel) +
@@ -295,7 +300,9 @@ class Storm {
   void print_summary() {
     std::size_t behind = 0;
     for (const Member& member : members_) behind += member.newest != published_[member.channel].size();
-    const auto milliseconds = [](std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; };
+    const auto milliseconds = [](std::uint64_t nanoseconds) {
+      return static_cast<double>(nanoseconds) / 1e6;
+    };
     std::cout << R"({"clients":)" << members_.size() << R"(,"lost_at":)" << std::to_string(seconds(lost_at_))
               << R"(,"up":)" << up_ << R"(,"all_caught_up_s":)" << seconds(newest_catch_up_ - lost_at_)
               << R"(,"median_caught_up_s":)" << seconds(catch_up_.percentile(0.5)) << R"(,"attempts":)"
@@ -336,7 +343,8 @@ Settings parse(int argc, char** argv) {
   flags.number<std::size_t>("--cut", settings.cut, "clients of the first node", 1, 18'000);
   flags.number<std::size_t>("--others", settings.others, "clients of each other node", 0, 18'000);
   flags.number<std::size_t>("--channels", settings.channels, "each client has one of them", 1);
-  flags.number<std::size_t>("--rate", settings.rate, "publishes a second, all channels together", 1, 1'000'000);
+  flags.number<std::size_t>("--rate", settings.rate, "publishes a second, all channels together", 1,
+                            1'000'000);
   flags.number<std::uint64_t>("--seed", settings.seed, "of the clients' jitter");
   flags.milliseconds("--give-up", settings.give_up, "when not all have come back by then");
   flags.parse_or_exit(argc, argv);

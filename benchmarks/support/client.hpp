@@ -49,7 +49,9 @@ struct Endpoint {
 class Client {
  public:
   Client(std::size_t number, int epoll, const Endpoint& endpoint, std::string_view target)
-      : number_(number), epoll_(epoll), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
+      : number_(number),
+        epoll_(epoll),
+        socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
     if (socket_ < 0) throw_errno("socket");
     sockaddr_in to{};
     to.sin_family = AF_INET;
@@ -178,7 +180,8 @@ class Client {
 /// Many clients on one epoll set and one thread.
 class Swarm {
  public:
-  explicit Swarm(Endpoint endpoint = {}) : endpoint_(std::move(endpoint)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  explicit Swarm(Endpoint endpoint = {})
+      : endpoint_(std::move(endpoint)), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_ < 0) throw_errno("epoll_create1");
   }
   Swarm(const Swarm&) = delete;
