@@ -58,13 +58,16 @@ class Process:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def cpu_seconds(self):
-        """Of all its threads, so far."""
-        nanoseconds = 0
+    def thread_seconds(self):
+        """The CPU time of each thread, so far."""
+        seconds = {}
         for thread in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
             with contextlib.suppress(OSError):  # a thread that ends
-                nanoseconds += int((thread / "schedstat").read_text().split()[0])
-        return nanoseconds / 1e9
+                seconds[thread.name] = int((thread / "schedstat").read_text().split()[0]) / 1e9
+        return seconds
+
+    def cpu_seconds(self):
+        return sum(self.thread_seconds().values())
 
 
 class Redis(Process):

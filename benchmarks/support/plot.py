@@ -47,7 +47,8 @@ def ticks(begin, end):
 
 
 def text(x, y, words, anchor="start", weight="normal", fill="#333"):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}" fill="{fill}">{html.escape(words)}</text>'
+    place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+    return f'<text {place} font-weight="{weight}" fill="{fill}">{html.escape(words)}</text>'
 
 
 def line(x1, y1, x2, y2, color, dashes="none"):
