@@ -19,7 +19,7 @@ FLAGS = {
     "echo": {"--address", "--port", "--threads", "--max-message-bytes", "--help"},
     "chat": {"--address", "--port", "--threads", "--heartbeat-interval-ms", "--heartbeat-timeout-ms",
              "--session-ttl-ms", "--presence-grace-ms", "--replay", "--max-message-bytes", "--max-queue-bytes",
-             "--slow-consumer", "--rate-limit", "--allow-origin", "--help"},
+             "--slow-consumer", "--rate-limit", "--allow-origin", "--broker", "--node", "--help"},
 }
 EVERY_CHAT_FLAG = ["--threads", "2", "--heartbeat-interval-ms", "1000", "--heartbeat-timeout-ms", "3000",
                    "--session-ttl-ms", "60000", "--presence-grace-ms", "500", "--replay", "10",

@@ -387,6 +387,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void report_exception(std::string_view what);
   void fire(Timer& timer);
   void beat(std::uint32_t slot);
+  bool takes_output(Transport& transport);
   void schedule_beat(Transport& transport);
   void schedule_wake_up();
   void wake_up_now();

@@ -144,6 +144,10 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
     return act_on_end(use_of(slot), HeldInput::End(*transport.held->end));
   const auto action = heartbeat::poll(options_.heartbeat, transport.heartbeat, host_.now());
   if (action == HeartbeatAction::close) {
+    if (transport.is_paused && takes_output(transport)) {
+      heartbeat::on_inbound(transport.heartbeat, host_.now());
+      return schedule_beat(transport);
+    }
     metrics_.heartbeat_timeouts.add();
     const char* const why =
         transport.is_paused ? "nothing was taken for too long" : "nothing was heard for too long";
@@ -159,6 +163,21 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
     }
   }
   schedule_beat(transport);
+}
+
+/// Whether the peer has taken any of what the kernel holds for it since this was last asked; the first time
+/// there is nothing to compare with. A kernel with much to send takes no more of ours until a good part of it
+/// is gone.
+template <class App, class Host>
+bool Hub<App, Host>::takes_output(Transport& transport) {
+  if constexpr (requires { host_.unsent_bytes(TransportId{}); }) {
+    const std::size_t unsent = (host_.unsent_bytes(TransportId{transport.owner}) + 1023) / 1024;
+    const auto now = static_cast<std::uint16_t>(std::min<std::size_t>(unsent, 0xffff));
+    const std::uint16_t before = std::exchange(transport.unsent_kilobytes, now);
+    return before == 0 || now < before;
+  } else {
+    return false;
+  }
 }
 
 template <class App, class Host>

@@ -320,6 +320,7 @@ void Hub<App, Host>::update_input(TransportUse use) {
   const bool has_raw = transport->held && !transport->held->raw.empty();
   if (pause != transport->is_paused) {
     transport->is_paused = pause;
+    transport->unsent_kilobytes = 0;
     host_.want_input(TransportId{use.slot}, !pause);
     heartbeat::pause_silence(transport->heartbeat);
   }

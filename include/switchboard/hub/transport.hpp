@@ -81,7 +81,7 @@ struct Transport : Timer {
   bool is_handling = false;           ///< its input is being worked on further up the stack
   std::uint8_t close_extensions = 0;  ///< how often the time to close was prolonged
   std::uint16_t unsent_kilobytes =
-      0;  ///< while closing: what the peer had yet to take when that was last looked at
+      0;  ///< while closing or paused: what the peer had yet to take when that was last looked at
 };
 
 /// One use of a transport's slot.

@@ -154,7 +154,7 @@ def reading_alone_keeps_nobody_alive(place):
 
 @scenario(flags=["--heartbeat-interval-ms", "200", "--heartbeat-timeout-ms", "1000", "--max-queue-bytes", "200000"])
 def whose_input_is_not_read_is_not_called_silent(place):
-    """Over half its queue's bound a connection's input waits, and its silence timer pauses (design.md)."""
+    """Over half its queue's bound a connection's input waits; while it takes what is sent, if slowly, it is alive."""
     with place.chat(receive_buffer=4096) as client:
         request = text_frame({"action": "unsubscribe", "channel": "c" * 200})
         connection, sent, rest = client.stream.socket, 0, b""
@@ -168,7 +168,13 @@ def whose_input_is_not_read_is_not_called_silent(place):
             except BlockingIOError:
                 if not select.select([], [connection], [], 0.3)[1]:
                     break
-        time.sleep(2.2)  # more than twice the timeout
+        answer = '{"status":"unsubscribed","channel":"' + "c" * 200 + '"}'
+        slowly = 0
+        for _ in range(8):  # four times the timeout
+            time.sleep(0.5)
+            for _ in range(50):
+                equal(client.receive(), answer)
+            slowly += 50
         has_all = threading.Event()
 
         def go_on():
@@ -179,12 +185,27 @@ def whose_input_is_not_read_is_not_called_silent(place):
         sender = threading.Thread(target=go_on)
         sender.start()
         try:
-            for _ in range(sent + (100 if rest else 0)):
-                equal(client.receive(), '{"status":"unsubscribed","channel":"' + "c" * 200 + '"}')
+            for _ in range(sent + (100 if rest else 0) - slowly):
+                equal(client.receive(), answer)
         finally:
             has_all.set()
             sender.join()
     equal(place.metric("heartbeat_timeouts_total"), 0)
+
+
+@scenario(flags=["--heartbeat-interval-ms", "200", "--heartbeat-timeout-ms", "1000", "--max-queue-bytes", "200000"])
+def who_takes_nothing_is_closed(place):
+    """Input that waits for output to be taken must not keep a connection for ever."""
+    with place.chat(receive_buffer=4096) as client:
+        connection = client.stream.socket
+        connection.setblocking(False)
+        request = text_frame({"action": "unsubscribe", "channel": "c" * 200}) * 100
+        while select.select([], [connection], [], 0.3)[1]:
+            try:
+                connection.send(request)
+            except BlockingIOError:
+                break
+        wait_until(lambda: place.metric("heartbeat_timeouts_total") == 1, "the connection to be closed")
 
 
 @scenario(on="echo", is_slow=True)

@@ -43,15 +43,18 @@ class TlsContext {
     context_.set_verify_mode(asio::ssl::verify_peer);
     std::error_code error;
     if (options_.authority_file.empty())
-      check(context_.set_default_verify_paths(error), "the system's certificate authorities");
+      context_.set_default_verify_paths(error);
     else
-      check(context_.load_verify_file(options_.authority_file, error), options_.authority_file);
+      context_.load_verify_file(options_.authority_file, error);
+    check(error,
+          options_.authority_file.empty() ? "the system's certificate authorities" : options_.authority_file);
     if (options_.certificate_file.empty() != options_.key_file.empty())
       throw std::invalid_argument("TLS: certificate_file and key_file come together");
     if (options_.certificate_file.empty()) return;
-    check(context_.use_certificate_chain_file(options_.certificate_file, error), options_.certificate_file);
-    check(context_.use_private_key_file(options_.key_file, asio::ssl::context::pem, error),
-          options_.key_file);
+    context_.use_certificate_chain_file(options_.certificate_file, error);
+    check(error, options_.certificate_file);
+    context_.use_private_key_file(options_.key_file, asio::ssl::context::pem, error);
+    check(error, options_.key_file);
   }
 
   asio::ssl::context& native() { return context_; }
@@ -60,7 +63,7 @@ class TlsContext {
   }
 
  private:
-  static void check(std::error_code error, const std::string& what) {
+  static void check(const std::error_code& error, const std::string& what) {
     if (error) throw std::invalid_argument("TLS: " + what + ": " + error.message());
   }
 
