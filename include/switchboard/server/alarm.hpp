@@ -7,14 +7,10 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/steady_timer.hpp>
 
+#include <switchboard/broker/detail/steady_now.hpp>
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {
-
-/// The server's time: the steady clock's.
-inline TimePoint steady_now() {
-  return TimePoint{std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch())};
-}
 
 /// One timer whose time is moved often and rarely reached. Putting it off costs nothing: it then goes off
 /// once in vain and looks again. One thread.

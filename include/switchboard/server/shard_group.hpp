@@ -11,7 +11,7 @@
 
 #include <asio/io_context.hpp>
 
-#include <switchboard/hub/post_function.hpp>
+#include <switchboard/broker/detail/post_function.hpp>
 #include <switchboard/server/shard_loop.hpp>
 
 namespace switchboard::inline v1 {

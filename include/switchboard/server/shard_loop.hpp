@@ -14,8 +14,8 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 
+#include <switchboard/broker/detail/post_function.hpp>
 #include <switchboard/hub/host.hpp>
-#include <switchboard/hub/post_function.hpp>
 #include <switchboard/server/acceptor.hpp>
 #include <switchboard/server/alarm.hpp>
 #include <switchboard/server/command_inbox.hpp>

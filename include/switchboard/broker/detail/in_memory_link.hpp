@@ -14,10 +14,10 @@
 
 #include <asio/any_io_executor.hpp>
 
+#include <switchboard/broker/detail/post_function.hpp>
 #include <switchboard/broker/presence_table.hpp>
 #include <switchboard/broker/spsc_ring.hpp>
 #include <switchboard/hub/broker_port.hpp>
-#include <switchboard/hub/post_function.hpp>
 
 namespace switchboard::inline v1 {
 namespace in_memory {

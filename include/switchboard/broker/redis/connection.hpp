@@ -12,12 +12,12 @@
 
 #include <asio/buffer.hpp>
 
+#include <switchboard/broker/detail/steady_now.hpp>
 #include <switchboard/broker/redis/flush_policy.hpp>
 #include <switchboard/broker/redis/handshake.hpp>
 #include <switchboard/broker/redis/redis_errc.hpp>
 #include <switchboard/broker/redis/redis_metrics.hpp>
 #include <switchboard/broker/redis/reply_reader.hpp>
-#include <switchboard/broker/redis/steady_now.hpp>
 #include <switchboard/broker/redis/stream.hpp>
 #include <switchboard/patterns/time.hpp>
 
