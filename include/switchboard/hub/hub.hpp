@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -271,6 +272,9 @@ class Hub final : public Shard<App>, private BrokerSink {
   void begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush, Phase phase);
   void close_client(ConnectionId id, CloseCode code, std::string_view reason, bool flush, PresenceMode mode,
                     Fate fate);
+  static std::uint16_t kilobytes(std::size_t bytes) {  // rounded up; as many as fit
+    return static_cast<std::uint16_t>(std::min<std::size_t>((bytes + 1023) / 1024, 0xffff));
+  }
   std::uint16_t unsent_kilobytes(const Transport& transport) const;
   void start_close_timer(Transport& transport);
   void end_close(std::uint32_t slot);
@@ -284,6 +288,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void fail(const Pending& pending, ErrorCode code, std::string_view text);
   bool has_channel(const Pending& pending, const JsonRequest& request);
   void handle_subscribe(Pending pending, const JsonRequest& request);
+  void deny_subscribe(const Pending& pending);
   void handle_unsubscribe(Pending pending, const JsonRequest& request);
   void handle_publish(Pending pending, const JsonRequest& request);
   void handle_presence(Pending pending, const JsonRequest& request);
@@ -309,6 +314,10 @@ class Hub final : public Shard<App>, private BrokerSink {
   void note_told(const Transport& transport, const Message& frame);
   void link_channel(const std::string& channel, std::function<void(std::error_code)> then);
   void unlink_channel_if_unused(std::string_view channel);
+  /// Those whose session already had a message on the node that it came from; without nodes there are none.
+  static bool is_among(std::span<const ConnectionId> clients, ConnectionId id) {
+    return is_clustered && std::find(clients.begin(), clients.end(), id) != clients.end();
+  }
   void deliver_to_channel(std::string_view channel, const Message& message,
                           std::span<const ConnectionId> except = {});
   void publish_data(std::string_view channel, std::string_view data, Done done);

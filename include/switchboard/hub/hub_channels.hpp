@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Hub: channels, their subscribers here, and the broker that links them to those elsewhere.
 #pragma once
-#include <algorithm>
-
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -113,16 +111,9 @@ void Hub<App, Host>::unlink_channel_if_unused(std::string_view channel) {
 template <class App, class Host>
 void Hub<App, Host>::deliver_to_channel(std::string_view channel, const Message& message,
                                         std::span<const ConnectionId> except) {
-  if constexpr (is_clustered) {
-    if (!except.empty()) {
-      subscribers_.publish(channel, message, [&](ConnectionId id, const Message& shared) {
-        if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, shared);
-      });
-      return;
-    }
-  }
-  subscribers_.publish(channel, message,
-                       [this](ConnectionId id, const Message& shared) { deliver(id, shared); });
+  subscribers_.publish(channel, message, [&](ConnectionId id, const Message& shared) {
+    if (!is_among(except, id)) deliver(id, shared);
+  });
 }
 
 template <class App, class Host>

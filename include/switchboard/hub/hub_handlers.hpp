@@ -171,8 +171,7 @@ void Hub<App, Host>::beat(std::uint32_t slot) {
 template <class App, class Host>
 bool Hub<App, Host>::takes_output(Transport& transport) {
   if constexpr (requires { host_.unsent_bytes(TransportId{}); }) {
-    const std::size_t unsent = (host_.unsent_bytes(TransportId{transport.owner}) + 1023) / 1024;
-    const auto now = static_cast<std::uint16_t>(std::min<std::size_t>(unsent, 0xffff));
+    const std::uint16_t now = kilobytes(host_.unsent_bytes(TransportId{transport.owner}));
     const std::uint16_t before = std::exchange(transport.unsent_kilobytes, now);
     return before == 0 || now < before;
   } else {

@@ -308,14 +308,14 @@ void Hub<App, Host>::close_client(ConnectionId id, CloseCode code, std::string_v
   lose_socket(id, mode, fate, {code, std::string(reason), false});
 }
 
-/// What the peer has yet to take, from our queue and, where the host knows that, on its way. Rounded up.
+/// What the peer has yet to take, from our queue and, where the host knows that, on its way.
 template <class App, class Host>
 std::uint16_t Hub<App, Host>::unsent_kilobytes(const Transport& transport) const {
   std::size_t bytes = transport.queue.bytes();  // a session's log is not this socket's any more
   bytes -= std::min(bytes, transport.written_of_first);
   if constexpr (requires { host_.unsent_bytes(TransportId{}); })
     bytes += host_.unsent_bytes(TransportId{transport.owner});
-  return static_cast<std::uint16_t>(std::min<std::size_t>((bytes + 1023) / 1024, 0xffff));
+  return kilobytes(bytes);
 }
 
 template <class App, class Host>

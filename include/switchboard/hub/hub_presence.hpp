@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Hub: who is in a channel, and telling those who asked to be told.
 #pragma once
-#include <algorithm>
-
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -108,7 +106,7 @@ void Hub<App, Host>::deliver_presence(bool joined, std::string_view channel, std
   watchers_.publish(channel, notice, [&](ConnectionId id, const Message& message) {
     const ClientType* client = find(id);
     if (client == nullptr || client->user.id == user) return;  // nobody hears of its own
-    if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, message);
+    if (!is_among(except, id)) deliver(id, message);
   });
 }
 

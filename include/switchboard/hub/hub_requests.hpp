@@ -126,17 +126,14 @@ void Hub<App, Host>::handle_subscribe(Pending pending, const JsonRequest& reques
     return fail(pending, ErrorCode::field_invalid, "\"presence\" must be true or false");
   const bool wants_presence = request.presence.boolean;
   const std::string& channel = request.channel.string;
-  const auto deny = [this](const Pending& denied) {
-    fail(denied, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
-  };
   if (subscribers_.is_subscribed(pending.client, channel)) {
     if (wants_presence) watchers_.subscribe(pending.client, channel);
     hold(pending.client);
-    return link_channel(channel, [this, pending, channel, deny](std::error_code error) {
+    return link_channel(channel, [this, pending, channel](std::error_code error) {
       if (subscribers_.is_subscribed(pending.client, channel))
         answer_subscribed(pending, channel, static_cast<bool>(error));
       else
-        deny(pending);  // taken off it meanwhile
+        deny_subscribe(pending);  // taken off it meanwhile
       unlink_channel_if_unused(channel);
       release(pending.client);
     });
@@ -144,13 +141,18 @@ void Hub<App, Host>::handle_subscribe(Pending pending, const JsonRequest& reques
   if (subscribers_.subscription_count(pending.client) >= options_.limits.max_subscriptions)
     return fail(pending, ErrorCode::subscribe_limit, "too many subscriptions on this connection");
   find(pending.client)->subscribing = std::make_unique<std::string>(channel);
-  ask_may_subscribe(pending.client, channel, [this, pending, channel, wants_presence, deny](bool allowed) {
+  ask_may_subscribe(pending.client, channel, [this, pending, channel, wants_presence](bool allowed) {
     ClientType* client = find(pending.client);
     if (client == nullptr) return;
     if (allowed && client->subscribing) return accept_subscribe(pending, channel, wants_presence);
     client->subscribing.reset();
-    deny(pending);
+    deny_subscribe(pending);
   });
+}
+
+template <class App, class Host>
+void Hub<App, Host>::deny_subscribe(const Pending& pending) {
+  fail(pending, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
 }
 
 /// It is answered once the broker has confirmed the channel; until then the client's later requests wait.
@@ -171,7 +173,7 @@ void Hub<App, Host>::complete_subscribe(const Pending& pending, const std::strin
   if (client == nullptr) return unlink_channel_if_unused(channel);
   if (!std::exchange(client->subscribing, nullptr)) {  // unsubscribe_user was faster
     unlink_channel_if_unused(channel);
-    return fail(pending, ErrorCode::subscribe_denied, "you may not subscribe to this channel");
+    return deny_subscribe(pending);
   }
   answer_subscribed(pending, channel, is_local);
   join_channel(pending.client, channel, wants_presence);

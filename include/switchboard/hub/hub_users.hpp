@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Hub: users and their connections, here and elsewhere.
 #pragma once
-#include <algorithm>
-
 #include <switchboard/hub/hub.hpp>
 
 namespace switchboard::inline v1 {
@@ -109,7 +107,7 @@ template <class App, class Host>
 void Hub<App, Host>::send_locally(std::string_view user, const Message& message,
                                   std::span<const ConnectionId> except) {
   for (const ConnectionId id : clients_of(user))
-    if (std::find(except.begin(), except.end(), id) == except.end()) deliver(id, message);
+    if (!is_among(except, id)) deliver(id, message);
 }
 
 template <class App, class Host>
