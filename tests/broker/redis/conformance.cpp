@@ -13,6 +13,7 @@ using namespace switchboard;
 using namespace std::chrono_literals;
 
 static_assert(Broker<RedisBroker>);
+static_assert(NodeBroker<RedisBroker>);
 
 namespace {
 
