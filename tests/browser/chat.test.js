@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The chat's page in Chromium, against the real server. CHAT_BINARY, CHROMIUM and SCREENSHOTS (a folder) may be set.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { layCable } from '../../clients/js/test/support/cable.js';
 import { startChat } from '../../clients/js/test/support/chat-server.js';
+import { launchBrowser, screenshots } from './support/browser.js';
 
-const screenshots = process.env.SCREENSHOTS ?? fileURLToPath(new URL('../../build/screenshots', import.meta.url));
 const REPLAY = 20;
 const desktop = { width: 1280, height: 800 };
 const phone = { width: 390, height: 844 };
@@ -16,13 +13,8 @@ let browser;
 let server;
 
 before(async () => {
-  mkdirSync(screenshots, { recursive: true });
   server = await startChat({ options: ['--replay', REPLAY] });
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launchBrowser();
 });
 
 after(async () => {

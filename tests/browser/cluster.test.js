@@ -2,15 +2,13 @@
 // What scripts/demo cluster starts, seen by two people. CHAT_BINARY, CHROMIUM and SCREENSHOTS (a folder) may be set.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { chatBinary } from '../../clients/js/test/support/chat-server.js';
+import { launchBrowser, screenshots } from './support/browser.js';
 
 const path = (relative) => fileURLToPath(new URL(relative, import.meta.url));
-const screenshots = process.env.SCREENSHOTS ?? path('../../build/screenshots');
 let browser;
 let cluster;
 
@@ -45,13 +43,8 @@ async function startCluster() {
 }
 
 before(async () => {
-  mkdirSync(screenshots, { recursive: true });
   cluster = await startCluster();
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync'],
-  });
+  browser = await launchBrowser();
 });
 
 after(async () => {
