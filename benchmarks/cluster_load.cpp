@@ -15,16 +15,18 @@
 #include "support/client.hpp"
 #include "support/command_line.hpp"
 #include "support/histogram.hpp"
+#include "support/messages.hpp"
 
 namespace {
 
 using benchmark::Client;
+using benchmark::count_of;
 using benchmark::Histogram;
+using benchmark::now;
 using benchmark::Swarm;
+using benchmark::text;
 using namespace std::chrono_literals;
 
-constexpr unsigned char text = 0x1, close_opcode = 0x8, ping = 0x9, pong = 0xA;
-constexpr std::string_view delivery = R"({"type":"message")";
 constexpr std::string_view target = "/ws?token=user{n}";
 
 enum class Mode { saturate, paced, channels };
@@ -40,33 +42,15 @@ struct Settings {
   std::chrono::milliseconds warm_up = 1s, measured = 5s;
 };
 
-std::uint64_t now() {
-  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
-std::uint64_t count_of(std::chrono::nanoseconds time) {
-  return static_cast<std::uint64_t>(time.count());
-}
-
 void say(std::string_view line) {
   std::cout << line << std::endl;
 }
 
 /// What is no message of a channel: a Close ends the measurement, a ping of either kind is answered.
 bool is_delivery(Client& client, unsigned opcode, std::string_view payload) {
-  if (opcode == close_opcode)
-    throw std::runtime_error("the server sent Close to connection " + std::to_string(client.number()));
-  if (opcode == ping) client.send_frame(pong, payload);
-  if (opcode != text) return false;
-  if (payload == R"({"type":"ping"})") client.send_frame(text, R"({"type":"pong"})");
-  return payload.starts_with(delivery);
-}
-
-std::string publish_of(const std::string& channel, std::size_t bytes) {
-  std::string frame;
-  benchmark::append_client_frame(
-      frame, text,
-      R"({"action":"publish","channel":")" + channel + R"(","data":")" + std::string(bytes, 'x') + R"("})");
-  return frame;
+  if (benchmark::is_control(client, opcode, payload) || benchmark::is_json_ping(client, payload))
+    return false;
+  return opcode == text && payload.starts_with(benchmark::delivery);
 }
 
 /// Subscribes each client to its channel and waits for all the answers.
@@ -106,7 +90,7 @@ void run_saturate(const Settings& settings) {
   };
   std::vector<Channel> channels(settings.channels);
   for (std::size_t i = 0; i < channels.size(); ++i)
-    channels[i].publish = publish_of(name_of(i), settings.message_bytes);
+    channels[i].publish = benchmark::publish_frame(name_of(i), settings.message_bytes);
   std::string batch;
   const auto publish_more = [&](std::size_t number) {
     Channel& channel = channels[number];
@@ -148,7 +132,7 @@ void run_paced(const Settings& settings) {
   swarm.open(settings.nodes.back(), 1, "/ws?token=subscriber", [](auto&&...) {});
   subscribe_all(swarm, [](std::size_t client) { return client == 1 ? "paced" : ""; });
   Client& publisher = *swarm.clients().front();
-  const std::string publish = publish_of("paced", settings.message_bytes);
+  const std::string publish = benchmark::publish_frame("paced", settings.message_bytes);
   const std::uint64_t interval = 1'000'000'000 / settings.rate;
   const std::uint64_t unmeasured = count_of(settings.warm_up) / interval;
   const std::uint64_t all = unmeasured + count_of(settings.measured) / interval;

@@ -12,17 +12,19 @@
 #include "support/client.hpp"
 #include "support/command_line.hpp"
 #include "support/histogram.hpp"
+#include "support/messages.hpp"
 #include "support/process_usage.hpp"
 
 namespace {
 
 using benchmark::Client;
+using benchmark::delivery;
 using benchmark::Histogram;
+using benchmark::is_control;
+using benchmark::now;
 using benchmark::Swarm;
+using benchmark::text;
 using namespace std::chrono_literals;
-
-constexpr unsigned char text = 0x1, close_opcode = 0x8, ping = 0x9, pong = 0xA;
-constexpr std::string_view delivery = R"({"type":"message")";
 
 enum class Mode { echo, fanout, idle };
 enum class Window { own, all };
@@ -38,10 +40,6 @@ struct Settings {
   Window window = Window::own;
   std::chrono::milliseconds warm_up = 500ms, measured = 2s, hold = 0ms;
 };
-
-std::uint64_t now() {
-  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
 
 /// What happened between `start` and `stop`: messages, latencies, and the server's CPU time.
 class Measurement {
@@ -86,14 +84,6 @@ class Measurement {
   std::uint64_t messages_ = 0, cpu_ = 0, elapsed_ = 0;
   Histogram latencies_;
 };
-
-/// Control frames of the server: a Close ends the measurement, a ping is answered. False for data.
-bool is_control(Client& client, unsigned opcode, std::string_view payload) {
-  if (opcode == close_opcode)
-    throw std::runtime_error("the server sent Close to connection " + std::to_string(client.number()));
-  if (opcode == ping) client.send_frame(pong, payload);
-  return opcode >= close_opcode;
-}
 
 /// Each connection keeps `in_flight` messages under way; what one read brought back is sent again in one
 /// write.
@@ -155,10 +145,7 @@ void run_fanout(const Settings& settings) {
     }
   }
   Client& publisher = *clients[clients.size() / 2];
-  std::string publish;
-  benchmark::append_client_frame(publish, text,
-                                 R"({"action":"publish","channel":"benchmark","data":")" +
-                                     std::string(settings.message_bytes, 'x') + R"("})");
+  const std::string publish = benchmark::publish_frame("benchmark", settings.message_bytes);
   std::vector<std::uint64_t> published;  // when
   std::vector<std::size_t> received(clients.size());
   std::uint64_t delivered = 0, time = 0;
@@ -190,8 +177,7 @@ void run_idle(const Settings& settings) {
   constexpr std::size_t some = 100;
   Swarm swarm(settings.server);
   const auto on_frame = [](Client& client, unsigned opcode, std::string_view payload) {
-    if (!is_control(client, opcode, payload) && payload == R"({"type":"ping"})")
-      client.send_frame(text, R"({"type":"pong"})");
+    if (!is_control(client, opcode, payload)) benchmark::is_json_ping(client, payload);
   };
   const auto settle = [&](std::chrono::milliseconds time) {
     for (const auto end = now() + static_cast<std::uint64_t>(std::chrono::nanoseconds(time).count());

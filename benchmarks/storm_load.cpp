@@ -21,14 +21,19 @@
 #include "support/client.hpp"
 #include "support/command_line.hpp"
 #include "support/histogram.hpp"
+#include "support/messages.hpp"
 
 namespace {
 
 using benchmark::Client;
+using benchmark::close_opcode;
+using benchmark::count_of;
 using benchmark::Histogram;
+using benchmark::now;
+using benchmark::ping;
+using benchmark::pong;
+using benchmark::text;
 using namespace std::chrono_literals;
-
-constexpr unsigned char text = 0x1, close_opcode = 0x8, ping = 0x9, pong = 0xA;
 
 struct Settings {
   std::vector<std::string> ports;
@@ -38,12 +43,6 @@ struct Settings {
   std::chrono::milliseconds tail = 5s, give_up = 120s;
 };
 
-std::uint64_t now() {
-  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
-}
-constexpr std::uint64_t count_of(std::chrono::nanoseconds time) {
-  return static_cast<std::uint64_t>(time.count());
-}
 double seconds(std::uint64_t nanoseconds) {
   return static_cast<double>(nanoseconds) / 1e9;
 }
@@ -218,7 +217,7 @@ class Storm {
   }
 
   void on_text(Client& client, std::string_view payload) {
-    if (payload == R"({"type":"ping"})") return client.send_frame(text, R"({"type":"pong"})");
+    if (benchmark::is_json_ping(client, payload)) return;
     if (&client == publisher_.get()) return;
     Member& member = members_[client.number()];
     if (payload.starts_with(R"({"type":"welcome")")) return on_welcome(member, payload);
