@@ -20,7 +20,7 @@ using namespace switchboard;
 
 static_assert(Broker<InMemoryBroker>);
 static_assert(BrokerPort<InMemoryBroker::Port>);
-static_assert(PresencePort<InMemoryBroker::Port>);
+static_assert(PresenceCountPort<InMemoryBroker::Port>);
 
 namespace {
 

@@ -114,6 +114,10 @@ class InMemoryBroker::Port {
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
     state_->query(channel, std::move(listed));
   }
+  /// PresenceCountPort.
+  void count(std::string_view channel, std::function<void(std::error_code, std::size_t)> counted) {
+    state_->count(channel, std::move(counted));
+  }
 
  private:
   friend class InMemoryBroker;

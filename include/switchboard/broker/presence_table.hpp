@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -53,6 +54,13 @@ class PresenceTable {
     list.reserve(users->second.size());
     for (const auto& [user, entries] : users->second) list.push_back({user, entries.back().info});
     return list;
+  }
+
+  /// How many users are in a channel.
+  std::size_t count(std::string_view channel) const {
+    const std::lock_guard lock(mutex_);
+    const auto users = channels_.find(channel);
+    return users == channels_.end() ? 0 : users->second.size();
   }
 
   /// Everything this port entered leaves. O(all entries).

@@ -168,6 +168,17 @@ class RedisBroker::Port {
           node.query(port, number, channel);
         });
   }
+  /// PresenceCountPort: one HLEN, whatever the number of users.
+  void count(std::string_view channel, std::function<void(std::error_code, std::size_t)> counted) {
+    if (!remote_) return local_->count(channel, std::move(counted));
+    remote_->ask_presence(
+        [counted = std::move(counted)](std::error_code error, redis::PortState::PresenceAnswer& answer) {
+          counted(error, answer.count);
+        },
+        [port = remote_->id(), channel = std::string(channel)](redis::Node& node, std::uint64_t number) {
+          node.count(port, number, channel);
+        });
+  }
 
  private:
   friend class RedisBroker;

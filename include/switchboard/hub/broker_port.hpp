@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -83,6 +84,15 @@ concept PresencePort =
       port.enter(channel, user, info, changed);
       port.leave(channel, user, changed);
       port.query(channel, listed);
+    };
+
+/// A refinement of PresencePort: it can say how many users are in a channel without listing them. Same rules
+/// as `query`; where a port lacks it, the hub counts the list.
+template <class P>
+concept PresenceCountPort =
+    PresencePort<P> && requires(P& port, std::string_view channel,
+                                std::function<void(std::error_code, std::size_t)> counted) {
+      port.count(channel, counted);
     };
 
 /// A broker that links processes names the one it is in: among all that run at the same time no two have the

@@ -147,7 +147,6 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::error_code send_text_to_user(std::string_view user, std::string_view object) override;
   void disconnect_user(std::string_view user, CloseCode code = CloseCode::disconnected) override;
   void unsubscribe_user(std::string_view user, std::string_view channel) override;
-  asio::awaitable<Presence> presence(std::string_view channel) override;
   unsigned index() const override { return shard_; }
   TimePoint now() const override { return host_.now(); }
   asio::any_io_executor executor() const override { return host_.executor(); }
@@ -411,6 +410,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   bool subscribe(ConnectionId id, std::string_view channel) override;
   bool unsubscribe(ConnectionId id, std::string_view channel) override;
   bool close(ConnectionId id, CloseCode code, std::string_view reason) override;
+  void query_presence(const std::string& channel, std::function<void(Presence)> done) override;
+  void count_presence(const std::string& channel, std::function<void(PresenceCount)> done) override;
   void call_after(Duration delay, std::function<void()> function) override;
   void count_error() override { metrics_.errors_sent.add(); }
   std::shared_ptr<CommandTarget> command_target() const override { return host_.command_target(); }

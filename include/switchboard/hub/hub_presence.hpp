@@ -140,20 +140,27 @@ std::string Hub<App, Host>::presence_info(const User& user, std::string_view cha
 }
 
 template <class App, class Host>
-asio::awaitable<Presence> Hub<App, Host>::presence(std::string_view channel) {
-  if constexpr (keeps_presence()) {
-    return detail::await_callback<Presence>([this, name = std::string(channel)](
-                                                std::function<void(Presence)> done) {
-      if (is_shut_down_) return done({errc::stopped, {}});
-      port_->query(name, [done = std::move(done)](std::error_code error, std::vector<PresenceEntry> users) {
-        done({error, std::move(users)});
-      });
+void Hub<App, Host>::query_presence(const std::string& channel, std::function<void(Presence)> done) {
+  if (is_shut_down_) return done({errc::stopped, {}});
+  if constexpr (keeps_presence())
+    port_->query(channel, [done = std::move(done)](std::error_code error, std::vector<PresenceEntry> users) {
+      done({error, std::move(users)});
+    });
+  else
+    done({std::make_error_code(std::errc::not_supported), {}});
+}
+
+template <class App, class Host>
+void Hub<App, Host>::count_presence(const std::string& channel, std::function<void(PresenceCount)> done) {
+  if constexpr (keeps_presence() && PresenceCountPort<BrokerPortType>) {
+    if (is_shut_down_) return done({errc::stopped, 0});
+    port_->count(channel, [done = std::move(done)](std::error_code error, std::size_t users) {
+      done({error, users});
     });
   } else {
-    const auto unavailable = []() -> asio::awaitable<Presence> {
-      co_return Presence{std::make_error_code(std::errc::not_supported), {}};
-    };
-    return unavailable();
+    query_presence(channel, [done = std::move(done)](const Presence& presence) {
+      done({presence.error, presence.users.size()});
+    });
   }
 }
 

@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
@@ -15,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include <switchboard/hub/app_traits.hpp>
+#include <switchboard/hub/await_callback.hpp>
 #include <switchboard/hub/broker_port.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/errc.hpp>
@@ -34,6 +37,12 @@ struct ConnectionId {
 struct Presence {
   std::error_code error;  ///< the broker is away, or keeps no presence: then `users` says nothing
   std::vector<PresenceEntry> users;
+};
+
+/// How many users are in a channel.
+struct PresenceCount {
+  std::error_code error;  ///< the broker is away, or keeps no presence: then `users` says nothing
+  std::size_t users = 0;
 };
 
 /// What an App may use of its shard. On the shard's thread only; other threads take `handle()`.
@@ -68,7 +77,15 @@ class Shard {
   /// Takes the user off the channel, on all its connections and sessions, everywhere.
   virtual void unsubscribe_user(std::string_view user, std::string_view channel) = 0;
   /// Who is in the channel, over all shards and nodes. `channel` is copied.
-  virtual asio::awaitable<Presence> presence(std::string_view channel) = 0;
+  asio::awaitable<Presence> presence(std::string_view channel) {
+    return detail::await_callback<Presence>(
+        [this, name = std::string(channel)](auto done) { query_presence(name, std::move(done)); });
+  }
+  /// How many users are in the channel, without the cost of listing them. `channel` is copied.
+  asio::awaitable<PresenceCount> presence_count(std::string_view channel) {
+    return detail::await_callback<PresenceCount>(
+        [this, name = std::string(channel)](auto done) { count_presence(name, std::move(done)); });
+  }
 
   /// The shard's number, from 0.
   virtual unsigned index() const = 0;
@@ -105,6 +122,8 @@ class Shard {
   virtual bool subscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool unsubscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool close(ConnectionId id, CloseCode code, std::string_view reason) = 0;
+  virtual void query_presence(const std::string& channel, std::function<void(Presence)> done) = 0;
+  virtual void count_presence(const std::string& channel, std::function<void(PresenceCount)> done) = 0;
   virtual void call_after(Duration delay, std::function<void()> function) = 0;
   virtual void count_error() = 0;
   virtual std::shared_ptr<CommandTarget> command_target() const = 0;

@@ -83,6 +83,8 @@ std::vector<BrokerCheck<Fixture>> broker_checks() {
             {"presence: entries leave with their port", &entries_leave_with_their_port<Fixture>},
         });
   }
+  if constexpr (PresenceCountPort<typename World<Fixture>::S::Port>)
+    checks.push_back({"presence: a count is that of the list", &a_count_is_that_of_the_list<Fixture>});
   return checks;
 }
 

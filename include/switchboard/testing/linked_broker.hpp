@@ -104,6 +104,8 @@ class TestNetwork final : public TestParticipant {
                        std::optional<std::string> info, Changed changed);
   void query(const PortPtr& port, std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed);
+  void count(const PortPtr& port, std::string_view channel,
+             std::function<void(std::error_code, std::size_t)> counted);
 
  private:
   using Queue = std::deque<Port::Step>;
@@ -177,6 +179,9 @@ class LinkedBroker {
     void query(std::string_view channel,
                std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
       network_->query(port_, channel, std::move(listed));
+    }
+    void count(std::string_view channel, std::function<void(std::error_code, std::size_t)> counted) {
+      network_->count(port_, channel, std::move(counted));
     }
 
    private:
@@ -330,6 +335,15 @@ inline void TestNetwork::query(const PortPtr& port, std::string_view channel,
   if (refuse_if_away(port, channel, refuse)) return;
   to_server(port, channel, [this, port, name = std::string(channel), listed] {
     from_server(port, name, [listed, users = presence_.query(name)] { listed({}, users); });
+  });
+}
+
+inline void TestNetwork::count(const PortPtr& port, std::string_view channel,
+                               std::function<void(std::error_code, std::size_t)> counted) {
+  const auto refuse = [counted](std::error_code error) { counted(error, 0); };
+  if (refuse_if_away(port, channel, refuse)) return;
+  to_server(port, channel, [this, port, name = std::string(channel), counted] {
+    from_server(port, name, [counted, users = presence_.count(name)] { counted({}, users); });
   });
 }
 

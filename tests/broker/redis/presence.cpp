@@ -11,7 +11,7 @@ using redis_test::quick_options;
 using redis_test::RedisServer;
 using redis_test::until;
 
-static_assert(PresencePort<RedisBroker::Port>);
+static_assert(PresenceCountPort<RedisBroker::Port>);
 
 namespace {
 

@@ -135,6 +135,10 @@ class PortState : public std::enable_shared_from_this<PortState> {
     ask_presence(std::move(listed),
                  [&](PresenceTable& table, PresenceTable::PortId) { return table.query(channel); });
   }
+  void count(std::string_view channel, std::function<void(std::error_code, std::size_t)> counted) {
+    ask_presence(std::move(counted),
+                 [&](PresenceTable& table, PresenceTable::PortId) { return table.count(channel); });
+  }
 
  private:
   /// `operation(table, id)` at once, `callback(error, its result)` later.

@@ -97,7 +97,13 @@ class Node final : public LinkEvents {
   void query(std::uint64_t port, std::uint64_t number, const std::string& channel) {
     topology_->presence_of(channel).query(
         channel, [this, port, number](std::error_code error, std::vector<PresenceEntry> list) {
-          answer(port, number, error, {{}, std::move(list)});
+          answer(port, number, error, {.list = std::move(list)});
+        });
+  }
+  void count(std::uint64_t port, std::uint64_t number, const std::string& channel) {
+    topology_->presence_of(channel).count(
+        channel, [this, port, number](std::error_code error, std::size_t users) {
+          answer(port, number, error, {.count = users});
         });
   }
 
@@ -122,7 +128,7 @@ class Node final : public LinkEvents {
 
   PresenceKeeper::Changed answer_change(std::uint64_t port, std::uint64_t number) {
     return [this, port, number](std::error_code error, PresenceChange change) {
-      answer(port, number, error, {change, {}});
+      answer(port, number, error, {.change = change});
     };
   }
   void answer(std::uint64_t port, std::uint64_t number, std::error_code error,

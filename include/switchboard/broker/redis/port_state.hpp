@@ -87,8 +87,9 @@ class PortState : public std::enable_shared_from_this<PortState> {
 
   /// What presence answers a call; which part, depends on the call.
   struct PresenceAnswer {
-    PresenceChange change;
-    std::vector<PresenceEntry> list;
+    PresenceChange change{};
+    std::vector<PresenceEntry> list{};
+    std::size_t count = 0;
   };
   using Answered = std::function<void(std::error_code, PresenceAnswer&)>;
 

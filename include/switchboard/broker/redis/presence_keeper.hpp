@@ -29,6 +29,7 @@ class PresenceKeeper {
   using LinkOf = std::function<CommandLink*(std::string_view key)>;
   using Changed = std::function<void(std::error_code, PresenceChange)>;
   using Listed = std::function<void(std::error_code, std::vector<PresenceEntry>)>;
+  using Counted = std::function<void(std::error_code, std::size_t)>;
   using Lost = std::function<void(const std::string& channel, std::string_view user, std::uint64_t version)>;
 
   PresenceKeeper(LinkContext& context, LinkOf link_of, Lost lost)
@@ -66,6 +67,21 @@ class PresenceKeeper {
     });
   }
 
+  void count(const std::string& channel, Counted counted) {
+    is_used_ = true;
+    const std::string key = presence_key(channel);
+    CommandLink* const link = link_of_(key);
+    if (link == nullptr) return counted(broker_errc::unavailable, 0);
+    link->command(
+        answer_or_null(link,
+                       [counted = std::move(counted)](Reply* reply) {
+                         if (reply == nullptr) return counted(broker_errc::unavailable, 0);
+                         // One field is the version; without users there is no key.
+                         counted({}, reply->integer > 0 ? static_cast<std::size_t>(reply->integer - 1) : 0);
+                       }),
+        "HLEN", key);
+  }
+
   /// The port is gone, and so is what it has entered.
   void forget(std::uint64_t port) {
     for (const auto& [channel, user] : entries_.list(port)) leave(port, channel, user, [](auto, auto) {});
@@ -98,20 +114,21 @@ class PresenceKeeper {
   }
 
   /// `answered` gets null where there was no answer, or an error.
+  static CommandLink::Answered answer_or_null(CommandLink* link, CommandLink::Answered answered) {
+    return [answered = std::move(answered), link](Reply* reply) {
+      if (reply != nullptr && reply->is_error()) {
+        link->report_answer(reply->text);
+        reply = nullptr;
+      }
+      answered(reply);
+    };
+  }
   template <class... Arguments>
   void evaluate(std::string_view script, const std::string& key, CommandLink::Answered answered,
                 const Arguments&... arguments) {
     CommandLink* const link = link_of_(key);
     if (link == nullptr) return answered(nullptr);
-    link->command(
-        [answered = std::move(answered), link](Reply* reply) {
-          if (reply != nullptr && reply->is_error()) {
-            link->report_answer(reply->text);
-            reply = nullptr;
-          }
-          answered(reply);
-        },
-        "EVAL", script, "1", key, arguments...);
+    link->command(answer_or_null(link, std::move(answered)), "EVAL", script, "1", key, arguments...);
   }
   template <class... Words>
   void command(std::string_view name, const std::string& key, const Words&... words) {

@@ -26,6 +26,9 @@ class PresenceWorld : public World<Fixture> {
     std::sort(list.begin(), list.end(), [](const auto& a, const auto& b) { return a.user < b.user; });
     return list;
   }
+  std::size_t count(std::size_t i, std::string_view channel) {
+    return answer<std::size_t>([&](auto done) { (*this)[i].port->count(channel, done); });
+  }
 
  private:
   template <class Answer, class Call>
@@ -84,6 +87,24 @@ void entering_again_replaces_the_info(Fixture& fixture) {
   require(world.query(1, "room") == PresenceList{{"ann", R"({"mood":"better"})"}},
           "entering again by the same port must replace the info");
   require(world.leave(0, "room", "ann").changed, "a user entered twice by one port must leave by one leave");
+}
+
+template <class Fixture>
+void a_count_is_that_of_the_list(Fixture& fixture) {
+  PresenceWorld<Fixture> world(fixture, 2);
+  const auto counts = [&](std::size_t expected) { return world.count(0, "room") == expected; };
+  require(counts(0), "a channel that nobody entered must count none");
+  world.enter(0, "room", "ann");
+  world.enter(1, "room", "ann");
+  require(counts(1), "a user who is there through two ports must count once");
+  world.enter(1, "room", "bob");
+  world.enter(1, "other", "cid");
+  require(counts(2), "every user of the channel must count, and nobody else");
+  world.leave(0, "room", "ann");
+  require(counts(2), "a user who is there through another port must still count");
+  world.leave(1, "room", "ann");
+  world.leave(1, "room", "bob");
+  require(counts(0), "users who have left must not count");
 }
 
 template <class Fixture>
