@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the part of a hub that moves sessions between nodes (docs/handover.md).
 #pragma once
 #include <cstddef>
 #include <cstdint>

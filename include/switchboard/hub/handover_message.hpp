@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the format of what two hubs say to each other while a session moves.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what a port and the broker's thread tell each other.
 #pragma once
 #include <cstdint>
 #include <functional>

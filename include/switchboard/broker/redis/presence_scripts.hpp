@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the Lua scripts by which presence is kept in Redis.
 #pragma once
 #include <string_view>
 

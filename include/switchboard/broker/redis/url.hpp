@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the URLs of a RedisBroker, parsed (docs/redis.md).
 #pragma once
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: brokers, ports and threads for broker_conformance's checks.
 #pragma once
 #include <chrono>
 #include <concepts>
