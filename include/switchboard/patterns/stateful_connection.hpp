@@ -62,16 +62,16 @@ class StatefulConnection {
   /// A message with its number, or a gap in the place of dropped ones.
   struct Entry {
     Message message{};  ///< `Message{}` for a gap
-    Sequence sequence;  ///< its number
-    std::uint32_t missed =
-        0;  ///< above 0: no message but a gap, standing for this many dropped ones, the last `sequence`
+    Sequence sequence;  ///< rises by one from entry to entry, and over a gap by `missed`
+    /// Above 0: no message but a gap, standing for this many dropped ones, the last of them `sequence`.
+    std::uint32_t missed = 0;
   };
 
   /// What a client that has seen `last_seq` is still to get.
   struct Missed {
     bool known = false;  ///< false: `last_seq` is above every number given out, so it is not of this session
-    bool complete = false;     ///< everything after `last_seq` is kept
-    std::uint64_t missed = 0;  ///< how many messages between `last_seq` and the first kept one are gone
+    bool complete = false;        ///< everything after `last_seq` is kept
+    std::uint64_t missed = 0;     ///< how many messages between `last_seq` and the first kept one are gone
     std::vector<Entry> messages;  ///< what is kept of them, in order
   };
 

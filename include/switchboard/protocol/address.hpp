@@ -9,7 +9,8 @@
 namespace switchboard::inline v1 {
 namespace net {
 
-/// The address of a peer: IPv6, or IPv4 in its mapped form (`::ffff:a.b.c.d`, RFC 4291 §2.5.5.2).
+/// The address of a peer: IPv6, or IPv4 in its mapped form (RFC 4291 §2.5.5.2: behind 80 bits of zeros and 16
+/// of ones).
 struct Address {
   std::array<std::uint8_t, 16> bytes{};  ///< in network order
   std::uint16_t port = 0;                ///< in host order
