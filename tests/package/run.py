@@ -20,6 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
 INCLUDE = SOURCE / "include"
 LAYERS = ["protocol", "patterns", "hub", "broker", "server", "testing"]  # each may include those before it
+MAX_LINES = 500  # of a header; a longer one says in its first comment, in a sentence with "lines", why it is one
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 
 
@@ -118,7 +119,7 @@ def requirements(options):
 
 
 def layers(options):
-    """A header includes its own layer and those before it, and says so with angle brackets."""
+    """A header includes its own layer and those before it, says so with angle brackets, and is not too long."""
     failures = []
     for file in sorted((INCLUDE / "switchboard").rglob("*.hpp")):
         text, name = file.read_text(), file.relative_to(INCLUDE)
@@ -132,6 +133,9 @@ def layers(options):
             failures.append(f'{name} includes with quotes')
         if not text.startswith("// SPDX-License-Identifier: MIT\n") or "#pragma once" not in text:
             failures.append(f"{name} lacks its licence line or #pragma once")
+        first_comment = re.match(r"(//[^\n]*\n)*", text).group()
+        if text.count("\n") > MAX_LINES and not re.search(r"\blines\b", first_comment):
+            failures.append(f"{name} is over {MAX_LINES} lines: what is it two of?")
     if failures:
         raise Failed("\n".join(failures))
 

@@ -20,6 +20,7 @@ enum class broker_errc {
   too_large,        ///< the message is over the broker's limit
 };
 
+/// Named "switchboard.broker". One object per shared library; compare codes with `broker_errc` values.
 inline const std::error_category& broker_category() {
   static const struct final : std::error_category {
     const char* name() const noexcept override { return "switchboard.broker"; }
@@ -38,6 +39,7 @@ inline const std::error_category& broker_category() {
   return category;
 }
 
+/// So that a `broker_errc` converts to, and compares with, a std::error_code.
 inline std::error_code make_error_code(broker_errc error) {
   return {static_cast<int>(error), broker_category()};
 }
@@ -47,7 +49,7 @@ inline std::error_code make_error_code(broker_errc error) {
 ///
 /// - `B(options)` throws on bad options and does no I/O yet.
 /// - `attach(executor, sink)` gives a shard its port; every callback of the port and its sink runs on
-/// `executor`.
+///   `executor`.
 /// - `stop()` ends all I/O; ports that are still alive are harmless from then on.
 template <class B>
 concept Broker =
@@ -62,26 +64,26 @@ concept Broker =
 /// that.
 ///
 /// - `node()` never changes, and no two nodes in reach have the same; 1 to 200 bytes of UTF-8 without control
-/// characters.
+///   characters.
 /// - A subscription that could not be made for now is made as soon as it can be, and `on_gap` tells of that.
 /// - `publish` to a channel that has no subscriber anywhere may end in `broker_errc::unavailable`, but never
-/// where there is one that gets it.
+///   where there is one that gets it.
 template <class B>
 concept NodeBroker = Broker<B> && HasNode<B>;
 
 /// A number of a broker's, as /metrics shows it.
 struct BrokerMetric {
-  std::string_view
-      name;  ///< Prometheus', without the "switchboard_"; what counts from the start on ends in _total
+  /// Prometheus', without the "switchboard_"; what counts from the start on ends in _total.
+  std::string_view name;
   std::string_view help;    ///< one line
   std::string_view labels;  ///< `kind="closed"`, or empty; those of one name stand together
-  std::uint64_t value = 0;
+  std::uint64_t value = 0;  ///< a count, or what there is now
 };
 
 /// A refinement of Broker: it says how it is. Both calls from any thread.
 ///
 /// - `is_healthy()`: what is published here reaches other processes, and the reverse, as far as the broker
-/// knows. While it does not, /readyz says 503.
+///   knows. While it does not, /readyz says 503.
 /// - `metrics()`: see BrokerMetric; a range of them.
 template <class B>
 concept ObservableBroker = Broker<B> && requires(const B& broker) {

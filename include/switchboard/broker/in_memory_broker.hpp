@@ -27,15 +27,17 @@ namespace switchboard::inline v1 {
 /// ports.
 class InMemoryBroker {
  public:
+  /// The bounds of what is under way between shards. Every member has a default.
   struct Options {
     std::size_t ring_capacity = 4096;  ///< messages under way between two ports; rounded up to a power of two
-    std::size_t max_link_bytes = std::size_t{64}
-                                 << 20;  ///< of those messages; a single one may be larger than that
-    std::size_t max_pending = 65536;     ///< publishes of one port that wait for room in a ring
+    /// Of those messages; a single one may be larger than that.
+    std::size_t max_link_bytes = std::size_t{64} << 20;
+    std::size_t max_pending = 65536;  ///< publishes of one port that wait for room in a ring
     std::size_t max_pending_bytes = std::size_t{256} << 20;  ///< of those; likewise
   };
   class Port;
 
+  /// With the default options.
   InMemoryBroker() : InMemoryBroker(Options{}) {}
   /// Throws std::invalid_argument for a ring without room.
   explicit InMemoryBroker(const Options& options) : exchange_(make_exchange(options)) {}
@@ -55,9 +57,8 @@ class InMemoryBroker {
     constexpr std::size_t largest = std::size_t{1} << 30;
     if (options.ring_capacity == 0 || options.ring_capacity > largest)
       throw std::invalid_argument("InMemoryBroker: ring_capacity must be between 1 and 2^30");
-    return std::make_shared<in_memory::Exchange>(
-        in_memory::Bounds{options.ring_capacity, options.max_link_bytes, options.max_pending,
-                          options.max_pending_bytes});
+    return std::make_shared<in_memory::Exchange>(in_memory::Bounds{
+        options.ring_capacity, options.max_link_bytes, options.max_pending, options.max_pending_bytes});
   }
 
  private:
@@ -68,16 +69,16 @@ class InMemoryBroker {
 ///
 /// Beyond the contract of `BrokerPort`:
 /// - A message that is accepted is delivered, always: there is no `on_gap`. Where a ring is full the publish
-/// waits, and
-///   with it `done`; beyond `Options::max_pending` or `max_pending_bytes` it goes to nobody and ends in
-///   `broker_errc::queue_full`.
+///   waits, and with it `done`; beyond `Options::max_pending` or `max_pending_bytes` it goes to nobody and
+///   ends in `broker_errc::queue_full`.
 /// - `subscribe` is idempotent, and one `unsubscribe` ends it. `done` needs the other ports' threads to take
-/// a turn.
+///   a turn.
 /// - Callbacks of one tick share one post. They may call the port, and may destroy it.
 /// - An empty `Done` is allowed and saves that post.
 class InMemoryBroker::Port {
  public:
   Port(Port&&) noexcept = default;
+  /// Leaves the broker with the port that was here.
   Port& operator=(Port&& other) noexcept {
     Port(std::move(other)).state_.swap(state_);
     return *this;
@@ -88,6 +89,7 @@ class InMemoryBroker::Port {
 
   /// About 80 bytes a channel. O(1), and one more map operation at each other port.
   void subscribe(std::string_view channel, Done done) { state_->subscribe(channel, std::move(done)); }
+  /// O(1), and one more map operation at each other port.
   void unsubscribe(std::string_view channel) { state_->unsubscribe(channel); }
   /// O(ports); one allocation if any of the others wants the channel.
   void publish(std::string_view channel, Payload message, Done done) {
@@ -106,10 +108,12 @@ class InMemoryBroker::Port {
              std::function<void(std::error_code, PresenceChange)> changed) {
     state_->enter(channel, user, std::move(info), std::move(changed));
   }
+  /// PresencePort: nothing happens where this port has not entered the user.
   void leave(std::string_view channel, std::string_view user,
              std::function<void(std::error_code, PresenceChange)> changed) {
     state_->leave(channel, user, std::move(changed));
   }
+  /// PresencePort: the users in the order of their ids.
   void query(std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
     state_->query(channel, std::move(listed));

@@ -18,6 +18,7 @@ namespace switchboard::inline v1 {
 /// It takes a lock: people come and go rarely, and no message ever asks it.
 class PresenceTable {
  public:
+  /// Chosen by the caller; one port, one number.
   using PortId = std::uint64_t;
 
   /// `changed` when the user was in the channel through no port yet; entering again replaces the `info`.

@@ -28,18 +28,19 @@ namespace switchboard::inline v1 {
 /// talks to Redis for all of them, with two connections to each server. While a server is away:
 /// - the shards of this process go on reaching each other;
 /// - publishes wait, within `max_queue` and `max_queue_time`, and go out in order when it is back; beyond,
-/// they end in
-///   `broker_errc::unavailable`. One whose answer was lost is repeated, and receivers drop what they have
-///   had;
+///   they end in `broker_errc::unavailable`. One whose answer was lost is repeated, and receivers drop what
+///   they have had;
 /// - a subscribe ends in `broker_errc::unavailable` and is made up for later;
 /// - `on_gap` tells when messages of other nodes may have been missed.
 ///
 /// Without a URL it is an InMemoryBroker.
 class RedisBroker {
  public:
+  /// See RedisOptions.
   using Options = RedisOptions;
   class Port;
 
+  /// Without a URL: an InMemoryBroker.
   RedisBroker() : RedisBroker(Options{}) {}
   /// Throws std::invalid_argument for a bad URL, in one sentence without the password, and for bad options.
   explicit RedisBroker(const Options& options)
@@ -104,11 +105,10 @@ class RedisBroker {
 
 /// One shard's access to its `RedisBroker`, used on that shard's thread only; see `BrokerPort` and
 /// `PresencePort`.
-///
-/// The `done` of a publish comes when Redis has accepted it.
 class RedisBroker::Port {
  public:
   Port(Port&&) noexcept = default;
+  /// Leaves the broker with the port that was here.
   Port& operator=(Port&& other) noexcept {
     Port old(std::move(*this));
     local_ = std::move(other.local_);
@@ -122,12 +122,15 @@ class RedisBroker::Port {
       local_->leave_exchange();
   }
 
+  /// `done` comes when the process's other shards and the channel's server have confirmed.
   void subscribe(std::string_view channel, Done done) {
     remote_ ? remote_->subscribe(channel, std::move(done)) : local_->subscribe(channel, std::move(done));
   }
+  /// Redis hears of it after `RedisOptions::unsubscribe_delay`.
   void unsubscribe(std::string_view channel) {
     remote_ ? remote_->unsubscribe(channel) : local_->unsubscribe(channel);
   }
+  /// `done` comes when Redis has accepted it. `broker_errc::too_large` over `max_message_bytes`.
   void publish(std::string_view channel, Payload message, Done done) {
     if (remote_) return remote_->publish(channel, std::move(message), std::move(done));
     local_->publish(channel, std::move(message), std::move(done));
@@ -149,6 +152,7 @@ class RedisBroker::Port {
                             node.enter(port, number, channel, user, info);
                           });
   }
+  /// PresencePort: as `enter`.
   void leave(std::string_view channel, std::string_view user,
              std::function<void(std::error_code, PresenceChange)> changed) {
     if (!remote_) return local_->leave(channel, user, std::move(changed));
@@ -157,6 +161,7 @@ class RedisBroker::Port {
         [port = remote_->id(), channel = std::string(channel), user = std::string(user)](
             redis::Node& node, std::uint64_t number) { node.leave(port, number, channel, user); });
   }
+  /// PresencePort: asks Redis, each time.
   void query(std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
     if (!remote_) return local_->query(channel, std::move(listed));

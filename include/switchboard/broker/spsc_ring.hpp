@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the ring between two ports of an InMemoryBroker.
 #pragma once
 #include <atomic>
 #include <bit>

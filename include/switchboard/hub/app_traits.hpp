@@ -11,34 +11,41 @@
 namespace switchboard::inline v1 {
 
 /// Which members a user's struct has, by name alone: whether one can be called is `check_app`'s to say.
-/// Needs a complete App, and nothing else.
+/// Needs a complete App, and nothing else. Each `has_x` says that the App has a member `x`, be it private,
+/// overloaded or a template.
 template <class App>
 struct AppTraits {
  private:
   using Names = detail::Probed<App, detail::MemberProbe>;
 
  public:
-  static constexpr bool has_authenticate = !requires { &Names::authenticate; };
+  static constexpr bool has_authenticate = !requires { &Names::authenticate; };  ///< required
+  /// Required, without OpenAccess; refused in raw mode.
   static constexpr bool has_may_subscribe = !requires { &Names::may_subscribe; };
-  static constexpr bool has_may_publish = !requires { &Names::may_publish; };
+  static constexpr bool has_may_publish = !requires { &Names::may_publish; };  ///< likewise
+  /// Optional; refused in raw mode.
   static constexpr bool has_presence_info = !requires { &Names::presence_info; };
 
-  static constexpr bool has_on_open = !requires { &Names::on_open; };
+  static constexpr bool has_on_open = !requires { &Names::on_open; };  ///< optional
+  /// Optional; refused in raw mode, which has no sessions.
   static constexpr bool has_on_suspend = !requires { &Names::on_suspend; };
-  static constexpr bool has_on_resume = !requires { &Names::on_resume; };
-  static constexpr bool has_on_close = !requires { &Names::on_close; };
+  static constexpr bool has_on_resume = !requires { &Names::on_resume; };  ///< likewise
+  static constexpr bool has_on_close = !requires { &Names::on_close; };    ///< optional
+  /// Optional; refused in raw mode, which has no channels for clients.
   static constexpr bool has_on_subscribe = !requires { &Names::on_subscribe; };
-  static constexpr bool has_on_unsubscribe = !requires { &Names::on_unsubscribe; };
+  static constexpr bool has_on_unsubscribe = !requires { &Names::on_unsubscribe; };  ///< likewise
 
+  /// Optional; without it an action that is not built in is `action.unknown`.
   static constexpr bool has_on_message = !requires { &Names::on_message; };
+  /// Optional; without it every binary message is `binary.unknown`.
   static constexpr bool has_binary = !requires { &Names::binary; };
-  static constexpr bool has_on_text = !requires { &Names::on_text; };
-  static constexpr bool has_on_binary = !requires { &Names::on_binary; };
+  static constexpr bool has_on_text = !requires { &Names::on_text; };      ///< raw mode
+  static constexpr bool has_on_binary = !requires { &Names::on_binary; };  ///< raw mode
 
   /// No JSON actions, no sessions, no JSON heartbeat: every message goes to the App as it came.
   static constexpr bool is_raw = has_on_text || has_on_binary;
 
-  static constexpr bool has_user = requires { typename App::User; };
+  static constexpr bool has_user = requires { typename App::User; };  ///< required
   /// The App said `using Access = sb::OpenAccess;`.
   static constexpr bool has_open_access =
       requires { requires std::is_same_v<typename App::Access, OpenAccess>; };

@@ -11,7 +11,7 @@ namespace switchboard::inline v1 {
 /// What `authenticate` returns to let a user in and choose one of the client's subprotocols.
 template <class User>
 struct Accepted {
-  User user;
+  User user;                ///< kept with the connection
   std::string subprotocol;  ///< one of the request's; empty: none is named in the answer
 };
 

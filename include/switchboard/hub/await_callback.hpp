@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a coroutine that waits for a callback, with which Connection and Hub suspend handlers.
 #pragma once
 #include <functional>
 #include <memory>

@@ -12,8 +12,8 @@ namespace switchboard::inline v1 {
 /// Where an App registers its handlers of binary messages:
 ///
 ///     void binary(sb::BinaryHandlers<Chat>& handlers) {
-///       handlers.on(1, {.max_size = 5 << 20}, [this](sb::Connection<Chat> sender, std::span<const std::byte>
-///       image) { … });
+///       handlers.on(1, {.max_size = 5 << 20},
+///                   [this](sb::Connection<Chat> sender, std::span<const std::byte> image) { … });
 ///     }
 ///
 /// A handler returns void or asio::awaitable<void>. The payload lives until it ends.

@@ -43,8 +43,7 @@ class BrokerSink {
 /// - `subscribe(channel, done)`: after `done({})` every publish begun at any port in reach arrives here.
 /// - `unsubscribe(channel)`: once it returns, the sink hears nothing more of the channel.
 /// - `publish(channel, message, done)`: goes to every *other* subscribed port, at most once, in call order
-/// per port
-///   and channel; a loss is always told by `on_gap`. `done({})` means accepted; a late `done` is
+///   per port and channel; a loss is always told by `on_gap`. `done({})` means accepted; a late `done` is
 ///   backpressure. Errors: `broker_errc::unavailable`, `queue_full`, `too_large`.
 /// - The destructor detaches; queued calls and their `done` vanish.
 template <class P>
@@ -57,7 +56,7 @@ concept BrokerPort =
 
 /// One user in a channel, as presence lists it.
 struct PresenceEntry {
-  std::string user;
+  std::string user;  ///< its id
   std::string info;  ///< the App's presence_info as JSON text; empty if it has none
   friend bool operator==(const PresenceEntry&, const PresenceEntry&) = default;
 };
@@ -65,14 +64,14 @@ struct PresenceEntry {
 /// Whether an enter or leave changed who is in the channel, over all ports in reach.
 struct PresenceChange {
   bool changed = false;  ///< the first entry of this user in the channel, or its last to go
-  std::uint64_t version =
-      0;  ///< grows with every change of the channel: of two notices the larger is the newer
+  /// Grows with every change of the channel: of two notices the larger is the newer.
+  std::uint64_t version = 0;
 };
 
 /// A refinement of BrokerPort: the broker knows who is in a channel, over all ports in reach.
 ///
 /// - A port enters a user at most once per channel before it leaves it again; users of several ports are
-/// listed once.
+///   listed once.
 /// - `enter` again by the same port only replaces the `info`.
 /// - `done` gets an error while the broker is away (`broker_errc::unavailable`); same rules as `Done`.
 /// - What a port entered leaves with it: when the port is destroyed, or its node dies.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: numbers and strings as bytes, for what hubs say to each other.
 #pragma once
 #include <cstddef>
 #include <cstdint>

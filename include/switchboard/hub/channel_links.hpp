@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what a hub knows of its channels at the broker and at other hubs.
 #pragma once
 #include <algorithm>
 #include <cstddef>

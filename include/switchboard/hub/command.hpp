@@ -10,18 +10,19 @@ namespace switchboard::inline v1 {
 
 /// What a ServerHandle asks of a hub: a call with its arguments, on its way to the shard's thread.
 struct Command {
+  /// The call of ServerHandle.
   enum class Kind : std::uint8_t {
-    publish_json,
-    publish_binary,
-    send_to_user,
-    disconnect_user,
-    unsubscribe_user
+    publish_json,      ///< `publish` too, with its data as text
+    publish_binary,    ///< with a `type`
+    send_to_user,      ///< with the object as text
+    disconnect_user,   ///< with a `code`
+    unsubscribe_user,  ///< with the channel as `body`
   };
-  Kind kind = Kind::publish_json;
-  std::string target;  ///< the channel or the user
-  std::string body;    ///< JSON text, bytes, or for unsubscribe_user the channel
-  std::uint32_t type = 0;
-  CloseCode code = CloseCode::disconnected;
+  Kind kind = Kind::publish_json;            ///< which of the rest is used
+  std::string target;                        ///< the channel or the user
+  std::string body;                          ///< JSON text, bytes, or for unsubscribe_user the channel
+  std::uint32_t type = 0;                    ///< for publish_binary
+  CloseCode code = CloseCode::disconnected;  ///< for disconnect_user
 };
 
 /// Where commands from other threads go.

@@ -22,10 +22,13 @@ namespace switchboard::inline v1 {
 template <class App>
 class Connection {
  public:
+  /// What an App's `on_message` is given.
   using Json = nlohmann::json;
 
+  /// For whoever has kept an id. It need not be that of a connection that is still there.
   Connection(Shard<App>& shard, ConnectionId id) : shard_(&shard), id_(id) {}
 
+  /// Comparable and hashable; of no other connection of this shard, before or after.
   ConnectionId id() const { return id_; }
   /// The connection, or the session, has not ended.
   bool is_open() const { return shard_->view(id_).is_open; }
@@ -90,6 +93,7 @@ class Connection {
   /// Subscribes the client without asking may_subscribe, and without an answer to it. False if it is gone,
   /// the name is none, or it has too many.
   bool subscribe(std::string_view channel) { return shard_->subscribe(id_, channel); }
+  /// Takes the client off the channel, without an answer to it. False if it is gone or was not subscribed.
   bool unsubscribe(std::string_view channel) { return shard_->unsubscribe(id_, channel); }
 
   /// Closes the connection behind what is queued, and ends the session.
@@ -103,6 +107,7 @@ class Connection {
     });
   }
 
+  /// Valid after the connection has ended, too.
   Shard<App>& shard() const { return *shard_; }
 
   friend bool operator==(const Connection&, const Connection&) = default;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the format of what hubs send each other through a broker.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -15,6 +15,7 @@ enum class errc {
                  ///< with a "seq"
 };
 
+/// Named "switchboard". One object per shared library; compare codes with `errc` values.
 inline const std::error_category& error_category() {
   static const struct final : std::error_category {
     const char* name() const noexcept override { return "switchboard"; }
@@ -37,6 +38,7 @@ inline const std::error_category& error_category() {
   return category;
 }
 
+/// So that an `errc` converts to, and compares with, a std::error_code.
 inline std::error_code make_error_code(errc error) {
   return {static_cast<int>(error), error_category()};
 }

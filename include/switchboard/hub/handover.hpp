@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the part of a hub that moves sessions between nodes (docs/handover.md).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -36,7 +37,7 @@ namespace switchboard::inline v1 {
 /// it unless it knows that the new one has not.
 ///
 /// The members are defined by topic: handover_import and handover_install (the new hub's part),
-/// handover_export (the old one's).
+/// handover_export (the old one's), handover_homes (where sessions began).
 template <class App, class Host>
 class Handover {
   using HubType = Hub<App, Host>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Handover: a session goes to another hub.
+// Internal, a part of Handover: a session goes to another hub.
 #pragma once
 #include <algorithm>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Handover: where this hub's sessions began, and listening for those who look for them there.
+// Internal, a part of Handover: where this hub's sessions began, and listening for those who look for them
+// there.
 #pragma once
 #include <switchboard/hub/handover.hpp>
 

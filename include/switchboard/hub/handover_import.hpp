@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Handover: a session comes from another hub.
+// Internal, a part of Handover: a session comes from another hub.
 #pragma once
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Handover: a session that has come from another hub becomes one of this.
+// Internal, a part of Handover: a session that has come from another hub becomes one of this.
 #pragma once
 #include <algorithm>
 #include <exception>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the format of what two hubs say to each other while a session moves.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -23,9 +24,8 @@ namespace switchboard::inline v1 {
 ///                                                            whoever holds such a session listens there)
 ///                                                     ←     offer: the session's channels
 ///     subscribes and buffers; a marker on each channel
-///     pull: how far it had heard each origin before   →     goes on until it has seen the markers and all
-///     that
-///                                                           the new one has not, then freezes
+///     pull: how far it had heard each origin before   →     goes on until it has seen the markers and
+///                                                           all that the new one has not, then freezes
 ///                                                     ←     chunk, chunk, …: a SessionSnapshot
 ///     taken                                           →     ends its own
 ///

@@ -52,12 +52,12 @@ class Handover;
 /// What all hubs of a server have in common.
 template <class App>
 struct HubOptions {
-  std::string path = "/ws";
-  std::vector<std::string> allowed_origins;
-  HeartbeatOf<App> heartbeat{};
-  SessionOptions sessions{};
-  QueueOptions queue{};
-  Limits limits{};
+  std::string path = "/ws";                  ///< of the WebSocket
+  std::vector<std::string> allowed_origins;  ///< empty: the request's own host and port
+  HeartbeatOf<App> heartbeat{};              ///< one policy for all connections
+  SessionOptions sessions{};  ///< its `max_sessions` and `parked_bytes` are shared out among the shards
+  QueueOptions queue{};       ///< for each connection
+  Limits limits{};            ///< those on the number of connections are the host's to keep
 };
 
 /// One thread's worth of connections: every decision about a byte, a message, a session or a user is made
@@ -73,6 +73,7 @@ struct HubOptions {
 template <class App, class Host>
 class Hub final : public Shard<App>, private BrokerSink {
  public:
+  /// What the App's broker gives to this hub.
   using BrokerPortType = decltype(std::declval<BrokerOf<App>&>().attach(std::declval<asio::any_io_executor>(),
                                                                         std::declval<BrokerSink&>()));
 
@@ -80,11 +81,14 @@ class Hub final : public Shard<App>, private BrokerSink {
   Hub(Host& host, HubOptions<App> options, unsigned shard = 0, unsigned shard_count = 1);
   ~Hub() override;
 
+  /// Before the first socket. Calls the App's `binary`, which may throw.
   void set_app(std::unique_ptr<App> app);
+  /// Links this hub to the others. Once, before `set_app` and any socket.
   void attach(BrokerOf<App>& broker) {
     port_.emplace(broker.attach(host_.executor(), *this));
     if constexpr (is_clustered) handover_.begin(broker.node());
   }
+  /// Only after `set_app`.
   App& app() { return *app_; }
 
   // What happens to sockets.
@@ -135,6 +139,7 @@ class Hub final : public Shard<App>, private BrokerSink {
            users_.size() == 0 && links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
   }
 
+  /// Any thread.
   const HubMetrics& metrics() const { return metrics_; }
   /// Handlers suspended in sleep_for.
   std::size_t sleeping_handlers() const { return calls_.size(); }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Hub: channels, their subscribers here, and the broker that links them to those elsewhere.
+// Internal, a part of Hub: channels, their subscribers here, and the broker that links them to those
+// elsewhere.
 #pragma once
 #include <switchboard/hub/hub.hpp>
 

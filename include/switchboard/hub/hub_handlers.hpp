@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hub: how the App is called, and what timers do.
+// Internal, a part of Hub: how the App is called, and what timers do.
 #pragma once
 #include <exception>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Hub: from a socket's first byte to an open WebSocket (protocol.md, "Refused at the door" and "Sequence,
-// replay, resume").
+// Internal, a part of Hub: from a socket's first byte to an open WebSocket (protocol.md, "Refused at the
+// door" and "Sequence, replay, resume").
 #pragma once
 #include <algorithm>
 

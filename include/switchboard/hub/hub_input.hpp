@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hub: what a client's bytes mean, and when they must wait.
+// Internal, a part of Hub: what a client's bytes mean, and when they must wait.
 #pragma once
 #include <switchboard/hub/hub.hpp>
 

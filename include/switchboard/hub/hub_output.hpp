@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hub: what waits for a socket, in which order, and what happens when it is too much.
+// Internal, a part of Hub: what waits for a socket, in which order, and what happens when it is too much.
 #pragma once
 #include <algorithm>
 

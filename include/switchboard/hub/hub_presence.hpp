@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hub: who is in a channel, and telling those who asked to be told.
+// Internal, a part of Hub: who is in a channel, and telling those who asked to be told.
 #pragma once
 #include <switchboard/hub/hub.hpp>
 

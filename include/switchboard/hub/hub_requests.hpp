@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Hub: the JSON actions and binary messages (protocol.md, "Requests and answers", "Errors", "Binary").
+// Internal, a part of Hub: the JSON actions and binary messages (protocol.md, "Requests and answers",
+// "Errors", "Binary").
 #pragma once
 #include <switchboard/hub/detail/awaited.hpp>
 #include <switchboard/hub/hub.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hub: clients that come, park and go.
+// Internal, a part of Hub: clients that come, park and go.
 #pragma once
 #include <algorithm>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Hub: users and their connections, here and elsewhere.
+// Internal, a part of Hub: users and their connections, here and elsewhere.
 #pragma once
 #include <switchboard/hub/hub.hpp>
 

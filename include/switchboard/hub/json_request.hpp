@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a client's text message, read without building a tree.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: writes the small JSON objects that a hub sends.
 #pragma once
 #include <string>
 #include <string_view>

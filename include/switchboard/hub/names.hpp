@@ -10,7 +10,9 @@
 
 namespace switchboard::inline v1 {
 
+/// In bytes.
 inline constexpr std::size_t max_channel_size = 200;
+/// In bytes.
 inline constexpr std::size_t max_user_size = 200;
 
 /// C0, DEL and C1 (U+0080 to U+009F). `text` is UTF-8.
@@ -42,12 +44,14 @@ inline bool is_user_id(std::string_view id) {
 inline std::string user_channel(std::string_view user) {
   return "$user:" + std::string(user);
 }
+/// What `user_channel` begins with.
 inline constexpr std::string_view user_channel_prefix = "$user:";
 
 /// The channel of a node's shard, on which the others ask it for sessions.
 inline std::string node_channel(std::string_view node, unsigned shard) {
   return "$node:" + std::string(node) + ':' + std::to_string(shard);
 }
+/// What `node_channel` begins with.
 inline constexpr std::string_view node_channel_prefix = "$node:";
 
 }  // namespace switchboard::inline v1

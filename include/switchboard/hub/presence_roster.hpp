@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: who of one hub's users is in which channel.
 #pragma once
 #include <cstdint>
 #include <functional>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what a hub keeps for each client: its session, or its plain connection.
 #pragma once
 #include <array>
 #include <charconv>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a session as bytes, for the hub that takes it over.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -28,27 +28,28 @@ namespace switchboard::inline v1 {
 
 /// Names a connection (a stateful client's session) within its shard; never used again for another.
 struct ConnectionId {
-  std::uint32_t slot = 0;
-  std::uint32_t generation = 0;
+  std::uint32_t slot = 0;        ///< small, and used again
+  std::uint32_t generation = 0;  ///< which use of the slot
   friend auto operator<=>(const ConnectionId&, const ConnectionId&) = default;
 };
 
 /// Who is in a channel, each user once.
 struct Presence {
-  std::error_code error;  ///< the broker is away, or keeps no presence: then `users` says nothing
-  std::vector<PresenceEntry> users;
+  std::error_code error;             ///< the broker is away, or keeps no presence: then `users` says nothing
+  std::vector<PresenceEntry> users;  ///< in no particular order
 };
 
 /// How many users are in a channel.
 struct PresenceCount {
   std::error_code error;  ///< the broker is away, or keeps no presence: then `users` says nothing
-  std::size_t users = 0;
+  std::size_t users = 0;  ///< each user once, over all shards and nodes
 };
 
 /// What an App may use of its shard. On the shard's thread only; other threads take `handle()`.
 template <class App>
 class Shard {
  public:
+  /// What `publish` and `send_to_user` take.
   using Json = nlohmann::json;
 
   virtual ~Shard() = default;
@@ -102,6 +103,7 @@ class Shard {
  protected:
   Shard() = default;
 
+  /// @cond
   // What Connection<App> calls; each is false or harmless once the connection is gone.
   friend class Connection<App>;
   struct ConnectionView {
@@ -127,6 +129,7 @@ class Shard {
   virtual void call_after(Duration delay, std::function<void()> function) = 0;
   virtual void count_error() = 0;
   virtual std::shared_ptr<CommandTarget> command_target() const = 0;
+  /// @endcond
 };
 
 }  // namespace switchboard::inline v1

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: objects at small numbers that are used again, with generations.
 #pragma once
 #include <cstddef>
 #include <cstdint>

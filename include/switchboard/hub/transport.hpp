@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what a hub keeps for each socket.
 #pragma once
 #include <algorithm>
 #include <cstddef>

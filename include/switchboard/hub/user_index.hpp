@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: finds a user's clients in a hub.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -21,10 +21,16 @@ struct BinaryHandlerOptions {
 };
 
 /// What became of a binary message.
-enum class BinaryResult : std::uint8_t { handled, too_short, unknown_type, too_large };
+enum class BinaryResult : std::uint8_t {
+  handled,       ///< its handler has returned
+  too_short,     ///< fewer than 4 bytes
+  unknown_type,  ///< no handler has this type
+  too_large,     ///< over its handler's `max_size`
+};
 
 /// The first bytes of every binary message: its type, 4 bytes, big-endian.
 struct BinaryFraming {
+  /// In bytes.
   static constexpr std::size_t type_size = 4;
 
   /// Nothing when the message is too short to have a type.
@@ -34,9 +40,11 @@ struct BinaryFraming {
            std::to_integer<std::uint32_t>(message[1]) << 16 |
            std::to_integer<std::uint32_t>(message[2]) << 8 | std::to_integer<std::uint32_t>(message[3]);
   }
+  /// Writes `type` to the front of a message.
   static constexpr void write_type(std::span<std::byte, type_size> to, std::uint32_t type) {
     for (unsigned i = 0; i < type_size; ++i) to[i] = static_cast<std::byte>(type >> (24 - 8 * i) & 0xff);
   }
+  /// The same as 4 bytes of its own.
   static constexpr std::array<std::byte, type_size> write_type(std::uint32_t type) {
     std::array<std::byte, type_size> bytes{};
     write_type(std::span<std::byte, type_size>(bytes), type);
@@ -62,12 +70,14 @@ struct BinaryFraming {
 template <class Result, class... Arguments>
 class BasicBinaryDispatcher : public BinaryFraming {
  public:
+  /// What stands behind the type; valid during the call.
   using Payload = std::span<const std::byte>;
 
   /// One registered handler. Stays where it is as long as the dispatcher.
   struct Entry {
-    std::size_t max_size;
-    bool returns_void;
+    std::size_t max_size;  ///< of the payload, in bytes
+    bool returns_void;     ///< `invoke` then gives `Result{}`
+    /// The handler. Not to be called with a payload over `max_size`.
     std::function<Result(Arguments..., Payload)> invoke;
   };
 
@@ -91,6 +101,7 @@ class BasicBinaryDispatcher : public BinaryFraming {
     entries_.emplace(number, Entry{options.max_size, returns_void, adapt<returns_void>(std::move(handler))});
     return *this;
   }
+  /// The same with the default `max_size`, 1 MiB.
   template <class Type, class Handler>
   BasicBinaryDispatcher& on(Type type, Handler handler) {
     return on(type, BinaryHandlerOptions{}, std::move(handler));
@@ -116,7 +127,9 @@ class BasicBinaryDispatcher : public BinaryFraming {
     return BinaryResult::handled;
   }
 
+  /// How many types have a handler.
   std::size_t size() const { return entries_.size(); }
+  /// No type has a handler: every message is of an `unknown_type`.
   bool empty() const { return entries_.empty(); }
 
  private:

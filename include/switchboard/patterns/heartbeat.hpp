@@ -56,11 +56,10 @@ constexpr bool is_silent() {
 /// `Beat::none`, `interval` and `timeout`, as members or const member functions, in any unit of std::chrono;
 /// optionally `std::string beat_text() const`, the text of a beat of its own. What the compiler cannot check:
 /// - `interval` and `timeout` give the same answer throughout a connection's life, and are cheap: they are
-/// asked
-///   with every poll. Zero or less switches the beats or the timeout off; Duration::max() is never.
+///   asked with every poll. Zero or less switches the beats or the timeout off; Duration::max() is never.
 /// - a `timeout` not above `interval` closes connections that had no chance to answer.
 /// - `beat_text` is a JSON object in valid UTF-8 without a "seq"; a client that lives answers it with
-/// something.
+///   something.
 template <class Policy>
 concept HeartbeatPolicy =
     std::copyable<Policy> && detail::HasBeat<Policy> &&
@@ -68,37 +67,39 @@ concept HeartbeatPolicy =
 
 /// Beats are `{"type":"ping"}`, which JavaScript sees and answers with `{"type":"pong"}`.
 struct JsonHeartbeat {
-  static constexpr Beat beat = Beat::json_ping;
-  Duration interval = std::chrono::seconds(30);
-  Duration timeout = std::chrono::seconds(60);
+  static constexpr Beat beat = Beat::json_ping;  ///< with `{"type":"ping"}` as its text
+  Duration interval = std::chrono::seconds(30);  ///< from beat to beat; zero: no beats
+  Duration timeout = std::chrono::seconds(60);   ///< of silence, then 4002; zero: never
 };
 
 /// Beats are Ping frames, which every WebSocket client answers by itself.
 struct PingFrameHeartbeat {
-  static constexpr Beat beat = Beat::ping_frame;
-  Duration interval = std::chrono::seconds(30);
-  Duration timeout = std::chrono::seconds(60);
+  static constexpr Beat beat = Beat::ping_frame;  ///< without a payload
+  Duration interval = std::chrono::seconds(30);   ///< from beat to beat; zero: no beats
+  Duration timeout = std::chrono::seconds(60);    ///< of silence, then 4002; zero: never
 };
 
 /// No beats, and silence is no reason to close.
 struct NoHeartbeat {
-  static constexpr Beat beat = Beat::none;
+  static constexpr Beat beat = Beat::none;  ///< so there is neither an interval nor a timeout
 };
 
 /// Each connection's part; `heartbeat::start` fills it.
 struct HeartbeatState {
-  TimePoint last_inbound{};
-  TimePoint next_beat{};
+  TimePoint last_inbound{};  ///< when something last came in; TimePoint::max() while that is not watched
+  TimePoint next_beat{};     ///< TimePoint::max(): none
 };
 
+/// What `heartbeat::poll` wants done.
 enum class HeartbeatAction : std::uint8_t {
-  none,
+  none,   ///< nothing before `heartbeat::next_deadline`
   beat,   ///< send one now
   close,  ///< the peer was silent for too long: close with `heartbeat::close_code`
 };
 
 namespace heartbeat {
 
+/// What a silent peer is closed with: 4002.
 inline constexpr CloseCode close_code = CloseCode::heartbeat_timeout;
 
 /// Zero means that nothing is sent.
@@ -170,6 +171,7 @@ constexpr void pause_silence(HeartbeatState& state) {
   state.last_inbound = TimePoint::max();
 }
 
+/// Since `pause_silence`, until something comes in.
 constexpr bool is_silence_paused(const HeartbeatState& state) {
   return state.last_inbound == TimePoint::max();
 }

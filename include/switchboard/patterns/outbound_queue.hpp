@@ -34,19 +34,24 @@ inline EncodedMessage::Ptr make_gap_message(std::uint32_t missed) {
 /// It owns no memory while empty.
 class OutboundQueue {
  public:
+  /// One frame that waits, or the gap that dropped messages have left.
   struct Item {
     EncodedMessage::Ptr message;  ///< null for a gap
     Sequence sequence;            ///< above 0: goes out behind a SequencedPrefix with this number
     Sequence after;               ///< for a stateful client: goes out once the log is written up to here
     std::uint32_t missed = 0;     ///< above 0: a gap, standing for this many dropped messages
-    bool may_be_dropped = false;
+    bool may_be_dropped = false;  ///< a message, not an answer: a slow client may lose it
   };
 
+  /// Nothing waits; no memory is held then.
   bool empty() const { return items_.empty(); }
+  /// How many items wait, gaps included.
   std::size_t size() const { return items_.size(); }
   /// Bytes of all waiting frames.
   std::size_t bytes() const { return bytes_; }
+  /// The next to be written. Not while empty.
   const Item& front() const { return items_.front(); }
+  /// The item at `i`, counted from the front; unchecked.
   const Item& operator[](std::size_t i) const { return items_[i]; }
 
   /// Appends a frame that must not be lost: an answer, a control frame.
@@ -55,22 +60,26 @@ class OutboundQueue {
   }
   /// Appends a message that a slow client may lose.
   void push_message(EncodedMessage::Ptr message) { push_item({std::move(message), {}, {}, 0, true}); }
+  /// Appends an item that another queue had: a gap, or a message with a number.
   void push_item(Item item) {
     bytes_ += item_size(item);
     items_.push_back(std::move(item));
   }
 
+  /// The front is written. Not while empty.
   void pop_front() {
     bytes_ -= item_size(items_.front());
     items_.pop_front();
     if (items_.empty()) items_.clear();
   }
 
+  /// Drops everything, answers too, and tells nobody.
   void clear() {
     items_.clear();
     bytes_ = 0;
   }
 
+  /// O(1).
   void swap(OutboundQueue& other) noexcept {
     items_.swap(other.items_);
     std::swap(bytes_, other.bytes_);
@@ -92,8 +101,7 @@ class OutboundQueue {
   }
 
   /// Of the messages with the same conflation key keeps only the newest; each run of dropped ones becomes a
-  /// gap.
-  /// Returns how many went. O(waiting).
+  /// gap. Leaves the first `pinned` items alone. Returns how many went. O(waiting).
   std::size_t conflate(std::size_t pinned) {
     std::unordered_set<std::uint64_t> newer;
     std::size_t dropped = 0;

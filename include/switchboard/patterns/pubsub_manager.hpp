@@ -38,6 +38,7 @@ class PubSubManager {
                 "an Id must move without throwing");
 
  public:
+  /// Gives one subscriber a message. What it throws ends the publish and passes through.
   using Deliver = std::function<void(const Id& id, std::string_view channel, const Message& message)>;
 
   /// `deliver` serves the `publish` that is given no function of its own, and may be empty if that is unused.
@@ -92,19 +93,23 @@ class PubSubManager {
     return names;
   }
 
+  /// O(1).
   bool is_subscribed(const Id& id, std::string_view channel) const {
     const auto found = channels_.find(channel);
     return found != channels_.end() && find(hash_of(id), id, *found) != none;
   }
+  /// O(1).
   bool has_subscribers(std::string_view channel) const { return subscriber_count(channel) != 0; }
+  /// O(1); 0 for a channel that nobody is in.
   std::size_t subscriber_count(std::string_view channel) const {
     const auto found = channels_.find(channel);
     return found == channels_.end() ? 0 : found->second.live();
   }
   /// How many channels have at least one subscriber.
   std::size_t channel_count() const { return live_channels_; }
-  /// How many subscriptions there are, or how many this id has; O(1).
+  /// How many subscriptions there are, of all ids together; O(1).
   std::size_t subscription_count() const { return by_pair_.size(); }
+  /// How many channels this id is subscribed to; O(1).
   std::size_t subscription_count(const Id& id) const {
     const std::uint32_t first = first_of(hash_of(id), id);
     return first == none ? 0 : records_[first].siblings;

@@ -19,6 +19,7 @@ namespace switchboard::inline v1 {
 /// rounded down to nanoseconds, so that the rate is exceeded by less than one part in 10^9/N. 16 bytes.
 class RateLimiter {
  public:
+  /// At most `per_second` a second, with a burst of as many; 0: no limit.
   explicit RateLimiter(std::uint32_t per_second = 0) : per_second_(per_second) {}
 
   /// Whether one more may be done at this time; counts it if so.
@@ -40,6 +41,7 @@ class RateLimiter {
   std::uint32_t refused_in_a_row() const { return refused_in_a_row_; }
   /// As many refusals in a row as are allowed in a second: this peer does not listen.
   bool is_exhausted() const { return per_second_ != 0 && refused_in_a_row_ >= per_second_; }
+  /// 0: no limit.
   std::uint32_t per_second() const { return per_second_; }
 
  private:

@@ -16,7 +16,9 @@ template <class T>
 class RingBuffer {
  public:
   RingBuffer() = default;
+  /// `other` is empty afterwards.
   RingBuffer(RingBuffer&& other) noexcept { swap(other); }
+  /// Likewise; what was here is destroyed.
   RingBuffer& operator=(RingBuffer&& other) noexcept {
     RingBuffer taken(std::move(other));
     swap(taken);
@@ -26,22 +28,32 @@ class RingBuffer {
   RingBuffer& operator=(const RingBuffer&) = delete;
   ~RingBuffer() { clear(); }
 
+  /// At most 2^32 - 1.
   std::size_t size() const { return size_; }
+  /// Whether `front`, `back` and `pop_front` must not be called.
   bool empty() const { return size_ == 0; }
 
+  /// The element at `i`, counted from the front; unchecked. Valid until the next change.
   T& operator[](std::size_t i) { return slots()[wrap(i)]; }
+  /// Likewise.
   const T& operator[](std::size_t i) const { return slots()[wrap(i)]; }
+  /// The oldest. Not while empty.
   T& front() { return (*this)[0]; }
+  /// Likewise.
   const T& front() const { return (*this)[0]; }
+  /// The newest. Not while empty.
   T& back() { return (*this)[size_ - 1]; }
+  /// Likewise.
   const T& back() const { return (*this)[size_ - 1]; }
 
+  /// Throws `std::bad_alloc`, with nothing changed.
   void push_back(T value) {
     if (size_ == capacity_) grow();
     slots()[wrap(size_)] = std::move(value);
     ++size_;
   }
 
+  /// Destroys the oldest and keeps the memory. Not while empty. O(1).
   void pop_front() {
     slots()[first_] = T{};
     first_ = static_cast<std::uint32_t>(wrap(1));
@@ -68,6 +80,7 @@ class RingBuffer {
     size_ = first_ = 0;
   }
 
+  /// Moves the one element that may live inside; everything else is O(1).
   void swap(RingBuffer& other) noexcept {
     std::swap(inside_, other.inside_);
     std::swap(slots_, other.slots_);

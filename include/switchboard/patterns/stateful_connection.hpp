@@ -19,12 +19,17 @@ namespace switchboard::inline v1 {
 /// How a log sees its messages. Specialize it to keep messages of a type of your own.
 template <class Message>
 struct MessageTraits {
+  /// What it counts for against `ReplayOptions::max_bytes`.
   static std::size_t size(const Message& message) { return message.size(); }
+  /// Of messages with one key only the newest is kept by `conflate_unwritten`; 0: not to be conflated.
   static std::uint64_t conflation_key(const Message&) { return 0; }
 };
+/// Of the messages that a hub sends; null is the message of a gap.
 template <>
 struct MessageTraits<EncodedMessage::Ptr> {
+  /// EncodedMessage::size; a gap counts nothing.
   static std::size_t size(const EncodedMessage::Ptr& message) { return message ? message->size() : 0; }
+  /// EncodedMessage::conflation_key. `message` is not null.
   static std::uint64_t conflation_key(const EncodedMessage::Ptr& message) {
     return message->conflation_key();
   }
@@ -32,8 +37,8 @@ struct MessageTraits<EncodedMessage::Ptr> {
 
 /// How much a session keeps for a client that comes back.
 struct ReplayOptions {
-  std::size_t max_messages = 100;
-  std::size_t max_bytes = std::size_t{4} << 20;
+  std::size_t max_messages = 100;                ///< the newest; what is unwritten is kept besides
+  std::size_t max_bytes = std::size_t{4} << 20;  ///< of those messages, as MessageTraits counts them
 };
 
 /// The messages of one session: numbered, kept for replay, and at once the queue of those not yet written to
@@ -54,21 +59,23 @@ class StatefulConnection {
   using Traits = MessageTraits<Message>;
 
  public:
+  /// A message with its number, or a gap in the place of dropped ones.
   struct Entry {
-    Message message{};
-    Sequence sequence;
-    std::uint32_t missed =
-        0;  ///< above 0: no message but a gap, standing for this many dropped ones, the last `sequence`
+    Message message{};  ///< `Message{}` for a gap
+    Sequence sequence;  ///< rises by one from entry to entry, and over a gap by `missed`
+    /// Above 0: no message but a gap, standing for this many dropped ones, the last of them `sequence`.
+    std::uint32_t missed = 0;
   };
 
   /// What a client that has seen `last_seq` is still to get.
   struct Missed {
     bool known = false;  ///< false: `last_seq` is above every number given out, so it is not of this session
-    bool complete = false;     ///< everything after `last_seq` is kept
-    std::uint64_t missed = 0;  ///< how many messages between `last_seq` and the first kept one are gone
-    std::vector<Entry> messages;
+    bool complete = false;        ///< everything after `last_seq` is kept
+    std::uint64_t missed = 0;     ///< how many messages between `last_seq` and the first kept one are gone
+    std::vector<Entry> messages;  ///< what is kept of them, in order
   };
 
+  /// Owns no memory until the first message.
   explicit StatefulConnection(ReplayOptions options = {}) : options_(options) {}
 
   /// The number of the newest message; 0 before the first.
@@ -108,6 +115,7 @@ class StatefulConnection {
 
   /// How many entries wait to be written; `unwritten(0)` is the next.
   std::size_t unwritten_count() const { return entries_.size() - written_; }
+  /// The entry at `i` of those that wait; unchecked. Valid until the next change.
   const Entry& unwritten(std::size_t i) const { return entries_[written_ + i]; }
   /// Bytes that wait, without what a resume replays: that was promised by the welcome and must not make a
   /// client "slow".
@@ -162,9 +170,11 @@ class StatefulConnection {
     trim();
   }
 
+  /// Between `park` and `resume`, and after `restore`.
   bool is_parked() const { return parked_; }
   /// Bytes of all kept messages.
   std::size_t bytes() const { return bytes_; }
+  /// Entries kept, written or not, gaps included.
   std::size_t kept_count() const { return entries_.size(); }
 
   // The log on its way to another place.

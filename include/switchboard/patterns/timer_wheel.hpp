@@ -47,9 +47,11 @@ struct TimerLink {
 class Timer : private detail::TimerLink {
  public:
   Timer() = default;
+  /// Not scheduled.
   explicit Timer(std::uint8_t its_kind, std::uint32_t its_owner = 0) : kind(its_kind), owner(its_owner) {}
   ~Timer() { cancel(); }
 
+  /// False from just before it fires.
   bool is_scheduled() const { return wheel_ != nullptr; }
   /// Of the latest `schedule`.
   TimePoint deadline() const { return deadline_; }
@@ -136,7 +138,9 @@ class TimerWheel {
     return earliest_;
   }
 
+  /// How many timers are scheduled.
   std::size_t size() const { return size_; }
+  /// No timer is scheduled: there is no `next_deadline`.
   bool empty() const { return size_ == 0; }
 
  private:

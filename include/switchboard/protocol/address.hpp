@@ -9,11 +9,13 @@
 namespace switchboard::inline v1 {
 namespace net {
 
-/// The address of a peer: IPv6, or IPv4 in its mapped form (::ffff:a.b.c.d, RFC 4291 §2.5.5.2).
+/// The address of a peer: IPv6, or IPv4 in its mapped form (RFC 4291 §2.5.5.2: behind 80 bits of zeros and 16
+/// of ones).
 struct Address {
-  std::array<std::uint8_t, 16> bytes{};
-  std::uint16_t port = 0;
+  std::array<std::uint8_t, 16> bytes{};  ///< in network order
+  std::uint16_t port = 0;                ///< in host order
 
+  /// Whether it is an IPv4 address in its mapped form.
   bool is_v4() const {
     for (std::size_t i = 0; i < 10; ++i)
       if (bytes[i] != 0) return false;
@@ -36,6 +38,7 @@ struct Address {
     return text;
   }
 
+  /// The mapped form of `a.b.c.d`.
   static Address v4(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d, std::uint16_t port = 0) {
     return {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d}, port};
   }

@@ -12,14 +12,15 @@ namespace switchboard::inline v1 {
 
 /// The first bytes of a client's frame (RFC 6455 §5.2), as far as they have arrived.
 struct ClientFrameHeader {
+  /// The longest there is, in bytes: 2, then 8 of length and 4 of key.
   static constexpr std::size_t max_size = 14;
 
   const char* breach = nullptr;  ///< what is wrong with it whatever may follow; null while nothing is
   std::size_t size = 0;          ///< its length in bytes; 0 while it is not whole, and the rest below not set
-  Opcode opcode = Opcode::continuation;
-  bool fin = false;
-  std::uint64_t payload_size = 0;
-  MaskingKey key{};
+  Opcode opcode = Opcode::continuation;  ///< known, or there is a breach
+  bool fin = false;                      ///< the last frame of its message
+  std::uint64_t payload_size = 0;        ///< in bytes; below 2^63
+  MaskingKey key{};                      ///< for the whole payload, from its first byte on
 
   /// Reads the header at the front of `bytes`. A breach is found on the first byte that shows it.
   static ClientFrameHeader parse(std::span<const char> bytes) {

@@ -26,8 +26,10 @@ namespace switchboard::inline v1 {
 /// read it.
 class EncodedMessage {
  public:
+  /// Shared by counting; null is no message.
   using Ptr = boost::intrusive_ptr<const EncodedMessage>;
 
+  /// How the bytes are framed, and where a sequence number may be put.
   enum class Kind : std::uint8_t {
     json,    ///< a text frame with a JSON object; may carry `"seq"` as its first member
     binary,  ///< a binary frame that starts with a big-endian u32 type; may carry a u64 seq behind it
@@ -41,11 +43,13 @@ class EncodedMessage {
   static Ptr json(std::string_view object, std::uint64_t conflation_key = 0) {
     return make(Kind::json, Opcode::text, {}, object, conflation_key);
   }
+  /// A binary message: `type` in 4 bytes, big-endian, then `payload`.
   static Ptr binary(std::uint32_t type, std::string_view payload, std::uint64_t conflation_key = 0) {
     const std::array<char, 4> prefix{static_cast<char>(type >> 24), static_cast<char>(type >> 16 & 0xff),
                                      static_cast<char>(type >> 8 & 0xff), static_cast<char>(type & 0xff)};
     return make(Kind::binary, Opcode::binary, {prefix.data(), prefix.size()}, payload, conflation_key);
   }
+  /// One whole frame, the same for plain and stateful clients: an answer, a control frame.
   static Ptr frame(Opcode opcode, std::string_view payload) {
     return make(Kind::frame, opcode, {}, payload, 0);
   }
@@ -56,7 +60,9 @@ class EncodedMessage {
   EncodedMessage(const EncodedMessage&) = delete;
   EncodedMessage& operator=(const EncodedMessage&) = delete;
 
+  /// Decides whether `sequenced_body` may be asked for.
   Kind kind() const { return kind_; }
+  /// What `json` or `binary` was given; 0: it stands for itself alone.
   std::uint64_t conflation_key() const { return conflation_key_; }
 
   /// The whole frame, as a plain client gets it.
@@ -119,6 +125,7 @@ class EncodedMessage {
 /// text or the type and a big-endian u64 in binary (protocol.md, "Sequence, replay, resume" and "Binary").
 class SequencedPrefix {
  public:
+  /// `message` is of `Kind::json` or `Kind::binary`.
   SequencedPrefix(const EncodedMessage& message, Sequence sequence) {
     const std::string_view body = message.sequenced_body();
     if (message.kind() == EncodedMessage::Kind::json) {
@@ -140,6 +147,7 @@ class SequencedPrefix {
     }
   }
 
+  /// At most 48 bytes, valid as long as this object.
   std::string_view view() const { return {bytes_.data(), size_}; }
 
  private:

@@ -27,6 +27,7 @@ struct DecoderLimits {
 
 /// One thing that a client's bytes turned out to mean.
 struct Decoded {
+  /// Which of the fields below are set.
   enum class Kind : std::uint8_t {
     need_more,    ///< the input is used up; what was partial is kept inside
     text,         ///< a whole message, valid UTF-8
@@ -39,7 +40,7 @@ struct Decoded {
     error,        ///< a breach of RFC 6455, to be closed with `code`; the decoder ignores all that follows
   };
 
-  Kind kind = Kind::need_more;
+  Kind kind = Kind::need_more;            ///< what happened
   CloseCode code = CloseCode::no_status;  ///< close: the peer's; error: what to close with (1002, 1007, 1009)
   std::uint32_t type = 0;                 ///< binary_type: the first four bytes, big-endian on the wire
   std::span<char> payload{};  ///< text, binary, ping, pong; valid until the next call on the decoder

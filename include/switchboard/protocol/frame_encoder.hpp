@@ -16,8 +16,10 @@ namespace switchboard::inline v1 {
 /// not mask.
 class FrameHeader {
  public:
+  /// In bytes.
   static constexpr std::size_t max_size = 10;
 
+  /// `payload_size` is in bytes, below 2^63. `fin`: the last frame of its message.
   constexpr FrameHeader(Opcode opcode, std::uint64_t payload_size, bool fin = true) {
     bytes_[0] = static_cast<char>((fin ? 0x80 : 0x00) | static_cast<std::uint8_t>(opcode));
     if (payload_size < 126) {
@@ -31,7 +33,9 @@ class FrameHeader {
     }
   }
 
+  /// The bytes; valid as long as this object.
   constexpr std::string_view view() const { return {bytes_.data(), size_}; }
+  /// In bytes: 2, 4 or 10.
   constexpr std::size_t size() const { return size_; }
 
  private:

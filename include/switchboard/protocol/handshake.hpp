@@ -20,7 +20,7 @@ namespace switchboard::inline v1 {
 
 /// What a request must satisfy to become a WebSocket.
 struct UpgradeOptions {
-  std::string path = "/ws";
+  std::string path = "/ws";  ///< compared with the request's as sent, not decoded
   std::vector<std::string>
       allowed_origins{};  ///< `scheme://host[:port]`; empty means the request's own host and port
 };
@@ -52,9 +52,14 @@ inline std::optional<Refusal> check_upgrade(const UpgradeRequest& request, const
 /// What a URL says in `last_seq`: the number of the last message that a client has. Its presence makes a
 /// connection stateful.
 struct LastSequence {
-  enum class State : std::uint8_t { absent, present, malformed };
-  State state = State::absent;
-  Sequence value{};
+  /// Whether the URL has it, and whether it is a number.
+  enum class State : std::uint8_t {
+    absent,     ///< a plain client
+    present,    ///< a stateful one
+    malformed,  ///< refused with 400
+  };
+  State state = State::absent;  ///< `value` counts only where this is `present`
+  Sequence value{};             ///< 0: nothing was received yet
 
   /// 1 to 16 decimal digits, at most 2^53-1; anything else, nothing included, is malformed.
   static LastSequence parse(std::string_view digits) {
@@ -66,6 +71,7 @@ struct LastSequence {
     return {State::present, number};
   }
 
+  /// The first `last_seq` of the query.
   static LastSequence of(const UpgradeRequest& request) {
     const std::optional<std::string_view> digits = request.find_query("last_seq");
     return digits ? parse(*digits) : LastSequence{};

@@ -12,23 +12,24 @@
 
 namespace switchboard::inline v1 {
 
+/// Header fields in order, name and value as sent.
 using HttpFields = std::vector<std::pair<std::string, std::string>>;
 
 /// An answer over plain HTTP.
 struct HttpResponse {
-  unsigned status = 200;
-  std::string content_type{};
-  std::string body{};
-  HttpFields headers{};
+  unsigned status = 200;       ///< see `reason_phrase`
+  std::string content_type{};  ///< empty: no such header
+  std::string body{};          ///< any bytes; Content-Length is its size
+  HttpFields headers{};        ///< beside Content-Type, Content-Length and Connection
 };
 
 /// Why a client is not let in. An App's `authenticate` may make one too; a status that refuses nothing
 /// becomes 500.
 struct Refusal {
-  unsigned status = 401;
+  unsigned status = 401;  ///< 300 to 599
   std::string error{};    ///< a word for programs
   std::string message{};  ///< a sentence for people; never a token or a session id
-  HttpFields headers{};
+  HttpFields headers{};   ///< beside those that every response has
 };
 
 /// The words behind a status code; empty for one that this library does not send.
@@ -127,54 +128,70 @@ inline std::string http_response(const Refusal& refusal, bool head_only = false)
 /// Every refusal of protocol.md, "Refused at the door".
 namespace refusals {
 
+/// 400: no HTTP/1.1 request, or not one Host.
 inline Refusal malformed_request(std::string why = "this is not an HTTP/1.1 request") {
   return {400, "request.invalid", std::move(why)};
 }
+/// 400: no `Upgrade: websocket`, or no `Connection: upgrade`.
 inline Refusal not_an_upgrade() {
   return {400, "upgrade.invalid", "this path is for WebSocket upgrades alone"};
 }
+/// 400: see `is_websocket_key`.
 inline Refusal invalid_key() {
   return {400, "key.invalid", "Sec-WebSocket-Key must be 16 bytes in base64"};
 }
+/// 400: see `LastSequence::parse`.
 inline Refusal invalid_last_sequence() {
   return {400, "last_seq.invalid", "last_seq must be 1 to 16 decimal digits and at most 2^53-1"};
 }
+/// 401: what an App's `authenticate` refuses without a reason of its own.
 inline Refusal unauthorized() {
   return {401, "token.invalid", "the token is missing or not valid", {{"WWW-Authenticate", "Bearer"}}};
 }
+/// 403: see `is_origin_allowed`.
 inline Refusal origin_denied() {
   return {403, "origin.denied", "pages of this origin may not connect"};
 }
+/// 404: neither the WebSocket's path nor an HTTP endpoint.
 inline Refusal not_found() {
   return {404, "path.unknown", "there is nothing at this path"};
 }
+/// 405: with `Allow: GET`.
 inline Refusal method_not_allowed() {
   return {405, "method.invalid", "only GET", {{"Allow", "GET"}}};
 }
+/// 408: over `Limits::handshake_timeout`.
 inline Refusal handshake_timeout() {
   return {408, "handshake.timeout", "the request took too long"};
 }
+/// 413: a body over the limit, or of a size that is not told before.
 inline Refusal request_too_large(std::string why = "the request's body is too large") {
   return {413, "request.too_large", std::move(why)};
 }
+/// 431: over `Limits::max_header_bytes`, or more than `RequestParser::max_headers`.
 inline Refusal headers_too_large() {
   return {431, "headers.too_large", "the request's headers are too large"};
 }
+/// 426: with `Sec-WebSocket-Version: 13` (RFC 6455 §4.4).
 inline Refusal other_version() {
   return {426,
           "version.unsupported",
           "only version 13 of the WebSocket protocol",
           {{"Sec-WebSocket-Version", "13"}, {"Upgrade", "websocket"}}};
 }
+/// 429: over `Limits::max_connections_per_address`.
 inline Refusal too_many_from_address() {
   return {429, "address.limit", "too many connections from this address"};
 }
+/// 500: `authenticate` threw, or a session could not be taken over from another node.
 inline Refusal internal_error() {
   return {500, "internal.error", "the server failed"};
 }
+/// 503: over `Limits::max_connections`.
 inline Refusal server_full() {
   return {503, "server.full", "the server is full"};
 }
+/// 503: `Server::stop` was called.
 inline Refusal server_draining() {
   return {503, "server.draining", "the server is stopping"};
 }

@@ -27,7 +27,9 @@ class MessageBuffer {
     return {place, bytes.size()};
   }
 
+  /// All that was appended; valid until the next `append`.
   std::span<char> bytes() { return {data_.get(), size_}; }
+  /// Bytes of memory that it holds.
   std::size_t capacity() const { return capacity_; }
 
  private:

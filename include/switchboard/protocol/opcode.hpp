@@ -6,12 +6,12 @@ namespace switchboard::inline v1 {
 
 /// What a WebSocket frame carries (RFC 6455 §5.2).
 enum class Opcode : std::uint8_t {
-  continuation = 0x0,
-  text = 0x1,
-  binary = 0x2,
-  close = 0x8,
-  ping = 0x9,
-  pong = 0xA
+  continuation = 0x0,  ///< a further fragment of a message
+  text = 0x1,          ///< UTF-8; a whole message or its first fragment
+  binary = 0x2,        ///< any bytes; likewise
+  close = 0x8,         ///< a code and a reason, or nothing (§5.5.1)
+  ping = 0x9,          ///< to be answered by a pong with the same payload (§5.5.2)
+  pong = 0xA,          ///< the answer to a ping, or sent by itself (§5.5.3)
 };
 
 /// Control frames may stand between the fragments of a message, carry at most 125 bytes, and are never

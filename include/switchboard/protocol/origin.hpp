@@ -18,6 +18,7 @@ struct Authority {
   std::string_view host;              ///< an IPv6 address keeps its brackets
   std::optional<std::uint16_t> port;  ///< none if it is the scheme's own
 
+  /// Nothing where `text` is none. The result refers to `text`.
   static std::optional<Authority> parse(std::string_view text) {
     const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
     if (bracket == std::string_view::npos) return std::nullopt;
@@ -37,9 +38,10 @@ struct Authority {
 
 /// `scheme://host[:port]`, as in the Origin header (RFC 6454 §7); one `/` behind it is overlooked.
 struct Origin {
-  std::string_view scheme;
-  Authority authority;
+  std::string_view scheme;  ///< as written, without `://`
+  Authority authority;      ///< the page's host and port
 
+  /// Nothing where `text` is none, "null" included. The result refers to `text`.
   static std::optional<Origin> parse(std::string_view text) {
     const std::size_t colon = text.find("://");
     if (colon == std::string_view::npos || colon == 0) return std::nullopt;
@@ -58,6 +60,7 @@ struct Origin {
     return std::nullopt;
   }
 
+  /// The one named, else the scheme's; none where neither is known.
   std::optional<std::uint16_t> port() const { return authority.port ? authority.port : default_port(); }
 };
 

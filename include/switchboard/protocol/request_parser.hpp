@@ -61,10 +61,17 @@ class HeadParser final : public boost::beast::http::basic_parser<true> {
 /// Reads one HTTP request, in any pieces, with Beast's parser. No I/O. For the time of a handshake.
 class RequestParser {
  public:
+  /// More fields than this are refused with 431.
   static constexpr std::size_t max_headers = 100;
-  enum class Status : std::uint8_t { need_more, complete, refused };
+  /// How far the request is.
+  enum class Status : std::uint8_t {
+    need_more,  ///< the request is not whole
+    complete,   ///< `take` gives it
+    refused,    ///< `refusal` says why
+  };
+  /// What became of one piece of the request.
   struct Result {
-    Status status = Status::need_more;
+    Status status = Status::need_more;  ///< as after this piece
     std::size_t consumed = 0;  ///< of the bytes given; what follows the request (frames, already) is not
   };
 

@@ -17,9 +17,10 @@ namespace switchboard::inline v1 {
 
 /// An HTTP request without its body, as it came.
 struct HttpRequestHead {
-  std::string method = "GET";
-  std::string target = "/";
-  unsigned version = 11;  ///< 11 for HTTP/1.1
+  std::string method = "GET";  ///< as sent
+  std::string target = "/";    ///< as sent, query included
+  unsigned version = 11;       ///< 11 for HTTP/1.1
+  /// Names in any case; a name may come more than once.
   std::vector<std::pair<std::string, std::string>> fields{};
 };
 
@@ -31,8 +32,9 @@ struct UpgradeRequest {
   std::string_view target;  ///< as sent. It may hold the token: not for logs
   std::string_view token;   ///< of `?token=`, or else of `Authorization: Bearer`; empty without either
   std::string_view origin;  ///< the Origin header; empty without one, as from programs that are no browsers
-  net::Address peer;
+  net::Address peer;        ///< of the socket: behind a proxy, the proxy's
 
+  /// Takes the target and the fields apart once; the views are set from here on.
   explicit UpgradeRequest(HttpRequestHead head = {}, const net::Address& from = {})
       : peer(from), content_(std::make_shared<const Content>(std::move(head))) {
     target = content_->head.target;
@@ -41,6 +43,7 @@ struct UpgradeRequest {
     if (token.empty()) token = bearer(header("Authorization"));
   }
 
+  /// As sent: methods are case-sensitive (RFC 9110 §9.1).
   std::string_view method() const { return content_->head.method; }
   /// 11 for HTTP/1.1.
   unsigned version() const { return content_->head.version; }

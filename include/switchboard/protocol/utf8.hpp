@@ -31,6 +31,7 @@ class Utf8Validator {
   /// Whether the text may end here: all was right and no sequence is cut short.
   bool complete() const { return missing_ == 0; }
 
+  /// A new text begins.
   void reset() { *this = Utf8Validator{}; }
 
  private:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: accepts the connections of one shard.
 #pragma once
 #include <chrono>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: one timer that is often put off.
 #pragma once
 #include <functional>
 #include <memory>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: calls of a ServerHandle on their way to a shard.
 #pragma once
 #include <cstddef>
 #include <deque>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: counts connections against the limits, over all shards.
 #pragma once
 #include <array>
 #include <atomic>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: answers /healthz, /readyz, /metrics and static files.
 #pragma once
 #include <atomic>
 #include <functional>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: sockets that wait for their peer to close.
 #pragma once
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a listening socket.
 #pragma once
 #include <vector>
 

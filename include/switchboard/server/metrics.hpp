@@ -14,24 +14,46 @@ namespace switchboard::inline v1 {
 
 /// What a shard counts about its sockets. Written on its thread, readable from any.
 struct SocketMetrics {
-  Counter sockets_accepted;
-  Counter accept_pauses;  ///< accepting stopped for a moment: descriptors or memory had run out
-  Counter bytes_received;
-  Counter bytes_sent;
+  Counter sockets_accepted;  ///< whatever they turned out to want
+  Counter accept_pauses;     ///< accepting stopped for a moment: descriptors or memory had run out
+  Counter bytes_received;    ///< as read from sockets: HTTP and frame headers included
+  Counter bytes_sent;        ///< as written to sockets, likewise
 };
 
 /// A server's numbers at one moment, summed over its shards; each as HubMetrics and SocketMetrics say.
 struct Metrics {
-  std::uint64_t connections = 0, sessions_attached = 0, sessions_parked = 0, parked_bytes = 0,
-                subscriptions = 0;
-  std::uint64_t connections_opened = 0, handshakes_refused = 0;
-  std::uint64_t messages_received = 0, messages_delivered = 0, publishes = 0, errors_sent = 0,
-                rate_limited = 0;
-  std::uint64_t sessions_created = 0, sessions_resumed = 0, sessions_moved = 0, sessions_expired = 0;
-  std::uint64_t sessions_handed_over = 0, sessions_taken_over = 0, sessions_not_found = 0;
-  std::uint64_t sessions_evicted = 0, messages_missed = 0, messages_dropped = 0, slow_closed = 0;
-  std::uint64_t heartbeat_timeouts = 0, handler_exceptions = 0, broker_gaps = 0;
-  std::uint64_t sockets_accepted = 0, accept_pauses = 0, bytes_received = 0, bytes_sent = 0;
+  // now
+  std::uint64_t connections = 0;        ///< WebSocket connections that are open
+  std::uint64_t sessions_attached = 0;  ///< stateful sessions with a socket
+  std::uint64_t sessions_parked = 0;    ///< stateful sessions that wait for their client
+  std::uint64_t parked_bytes = 0;       ///< of their logs, with about what they take besides
+  std::uint64_t subscriptions = 0;      ///< of all clients, a channel of each counted once
+  // since the start
+  std::uint64_t connections_opened = 0;    ///< upgrades answered with 101
+  std::uint64_t handshakes_refused = 0;    ///< with any status; HTTP endpoints are not counted
+  std::uint64_t messages_received = 0;     ///< text and binary, all clients
+  std::uint64_t messages_delivered = 0;    ///< messages queued or logged for a client
+  std::uint64_t publishes = 0;             ///< accepted ones that began in this process
+  std::uint64_t errors_sent = 0;           ///< error frames, those of `Connection::reject` included
+  std::uint64_t rate_limited = 0;          ///< messages refused by the rate limit
+  std::uint64_t sessions_created = 0;      ///< those that came from another node not counted
+  std::uint64_t sessions_resumed = 0;      ///< takeovers included
+  std::uint64_t sessions_moved = 0;        ///< sockets handed to the shard that holds their session
+  std::uint64_t sessions_handed_over = 0;  ///< sessions that went to another node
+  std::uint64_t sessions_taken_over = 0;   ///< sessions that came from another node
+  std::uint64_t sessions_not_found = 0;    ///< asked of the other nodes, and not got
+  std::uint64_t sessions_expired = 0;      ///< over their time to live
+  std::uint64_t sessions_evicted = 0;      ///< over a bound
+  std::uint64_t messages_missed = 0;       ///< told as missed in a welcome
+  std::uint64_t messages_dropped = 0;      ///< told by a gap: the client was slow
+  std::uint64_t slow_closed = 0;           ///< closed with 1013
+  std::uint64_t heartbeat_timeouts = 0;    ///< closed with 4002
+  std::uint64_t handler_exceptions = 0;    ///< members of the App that threw
+  std::uint64_t broker_gaps = 0;           ///< times that the broker told of lost messages
+  std::uint64_t sockets_accepted = 0;      ///< whatever they turned out to want
+  std::uint64_t accept_pauses = 0;   ///< accepting stopped for a moment: descriptors or memory had run out
+  std::uint64_t bytes_received = 0;  ///< as read from sockets: HTTP and frame headers included
+  std::uint64_t bytes_sent = 0;      ///< as written to sockets, likewise
 };
 
 namespace detail {

@@ -19,15 +19,15 @@ struct Options {
   std::uint16_t admin_port = 0;     ///< /healthz, /readyz and /metrics are there alone; 0: they are on `port`
   std::string path = "/ws";         ///< of the WebSocket
   unsigned threads = 1;             ///< shards, each with an App of its own; 0: one per core
-  std::vector<std::string>
-      allowed_origins{};  ///< empty: the request's own host and port. No Origin is let in
-  HeartbeatOf<App> heartbeat{};
-  typename BrokerOf<App>::Options broker{};
-  SessionOptions sessions{};
-  QueueOptions queue{};
-  Limits limits{};
-  LogSink log{};                           ///< called on every shard's thread
-  std::vector<StaticFile> static_files{};  ///< answered on `port`: see also read_static_files
+  /// `scheme://host[:port]`; empty: the request's own host and port. A request without Origin is let in.
+  std::vector<std::string> allowed_origins{};
+  HeartbeatOf<App> heartbeat{};              ///< JsonHeartbeat's: a beat every 30 s, 60 s of silence
+  typename BrokerOf<App>::Options broker{};  ///< InMemoryBroker's: the bounds between two shards
+  SessionOptions sessions{};                 ///< what is kept of a client that is away
+  QueueOptions queue{};                      ///< what may wait for a slow client
+  Limits limits{};                           ///< of the process, an address, a connection, a message
+  LogSink log{};                             ///< called on every shard's thread
+  std::vector<StaticFile> static_files{};    ///< answered on `port`: see also read_static_files
 };
 
 /// The part that is the hubs'.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: random bytes from the operating system.
 #pragma once
 #if defined(__linux__) || defined(__APPLE__)
 #include <sys/random.h>

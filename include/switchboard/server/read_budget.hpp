@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: how much a tick reads of one socket.
 #pragma once
 #include <algorithm>
 #include <chrono>

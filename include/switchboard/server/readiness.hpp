@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: tells which sockets can be read or written: epoll, or Asio.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what one gathered write carries.
 #pragma once
 #include <algorithm>
 #include <array>

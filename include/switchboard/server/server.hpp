@@ -42,6 +42,7 @@ class Server {
   static_assert(check_app<App>());  // before anything else that the same mistake would break
 
  public:
+  /// Called once for each shard, by the constructor; must not give null.
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 
   /// `options.threads` shards, the first of them on the thread that calls run(). Binds and listens: port() is

@@ -24,6 +24,7 @@ namespace switchboard::inline v1 {
 /// has ended.
 class ServerHandle {
  public:
+  /// For `Server::handle` and its like. Null: every call ends in errc::stopped.
   explicit ServerHandle(std::shared_ptr<CommandTarget> target) : target_(std::move(target)) {}
 
   /// To every subscriber of the channel, on every shard and node.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what the shards of a server share.
 #pragma once
 #include <memory>
 #include <utility>

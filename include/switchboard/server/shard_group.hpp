@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the threads of a server, started and ended together.
 #pragma once
 #include <atomic>
 #include <exception>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the Host of a server's hubs: one thread's sockets, timers and ticks.
 #pragma once
 #include <exception>
 #include <functional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ShardLoop: what happens to its sockets, from accept to the last write.
+// Internal, a part of ShardLoop: what happens to its sockets, from accept to the last write.
 #pragma once
 #include <utility>
 

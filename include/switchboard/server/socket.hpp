@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: system calls on sockets, with errors as values.
 #pragma once
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a shard's sockets by the numbers that its hub gives them.
 #pragma once
 #include <cstdint>
 #include <system_error>

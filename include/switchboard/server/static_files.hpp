@@ -17,7 +17,7 @@ namespace switchboard::inline v1 {
 struct StaticFile {
   std::string path;          ///< as in the request, e.g. "/app.js"; "/" is the page itself
   std::string content_type;  ///< e.g. "text/html; charset=utf-8"
-  std::string body;
+  std::string body;          ///< any bytes
 };
 
 /// The content type for a file's name, by its extension; application/octet-stream where it is unknown.

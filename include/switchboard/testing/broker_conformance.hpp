@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include <switchboard/testing/broker_fixture.hpp>
 #include <switchboard/testing/detail/broker_call_checks.hpp>
 #include <switchboard/testing/detail/broker_message_checks.hpp>
 #include <switchboard/testing/detail/broker_presence_checks.hpp>
@@ -21,21 +22,21 @@ namespace testing {
 ///       std::unique_ptr<MyBroker> make_broker() { return std::make_unique<MyBroker>(MyBroker::Options{}); }
 ///     };
 ///     Fixture fixture;
-///     for (const auto& failure : run_broker_conformance(fixture)) std::cerr << failure.check << ": " <<
-///     failure.message;
+///     for (const auto& failure : run_broker_conformance(fixture))
+///       std::cerr << failure.check << ": " << failure.message << std::endl;
 ///
 /// See `BrokerFixture` for what else a fixture may say. A check that fails is usually best read beside the
 /// contract: its name is the sentence that does not hold.
 template <BrokerFixture Fixture>
 struct BrokerCheck {
-  std::string_view name;
+  std::string_view name;  ///< the sentence that must hold
   void (*run)(Fixture&);  ///< throws BrokerCheckFailed, or whatever the broker throws
 };
 
 /// A check that did not pass, and why.
 struct BrokerFailure {
-  std::string check;
-  std::string message;
+  std::string check;    ///< its name
+  std::string message;  ///< what should have been, or what was thrown
 };
 
 /// Every check that applies to the fixture's broker; presence only where its port models `PresencePort`.

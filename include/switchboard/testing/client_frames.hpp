@@ -18,12 +18,12 @@ namespace testing {
 
 /// A frame as a client sends it, right or wrong: every field that RFC 6455 §5.2 restricts can be broken.
 struct ClientFrame {
-  Opcode opcode = Opcode::text;  ///< any number from 0 to 15 may be cast to it
-  std::string_view payload{};
-  bool fin = true;
-  std::uint8_t reserved_bits = 0;  ///< RSV1, RSV2, RSV3 as 4, 2, 1
-  bool masked = true;
-  MaskingKey key{'\x37', '\xfa', '\x21', '\x3d'};
+  Opcode opcode = Opcode::text;                    ///< any number from 0 to 15 may be cast to it
+  std::string_view payload{};                      ///< before masking
+  bool fin = true;                                 ///< the last frame of its message
+  std::uint8_t reserved_bits = 0;                  ///< RSV1, RSV2, RSV3 as 4, 2, 1
+  bool masked = true;                              ///< as RFC 6455 §5.3 demands
+  MaskingKey key{'\x37', '\xfa', '\x21', '\x3d'};  ///< of RFC 6455's example, §5.7
   std::size_t length_width = 0;                    ///< 1, 2 or 8 bytes of length; 0 is the shortest that fits
   std::optional<std::uint64_t> claimed_size = {};  ///< what the length says, where that is not the truth
 };
@@ -58,9 +58,9 @@ inline std::string encode_close(CloseCode code, std::string_view reason = {}) {
 
 /// A frame that a server sent.
 struct ServerFrame {
-  Opcode opcode = Opcode::text;
-  bool fin = true;
-  std::string payload;
+  Opcode opcode = Opcode::text;  ///< one of the six
+  bool fin = true;               ///< the last frame of its message
+  std::string payload;           ///< as it came: servers do not mask
 
   friend bool operator==(const ServerFrame&, const ServerFrame&) = default;
 };
@@ -68,6 +68,7 @@ struct ServerFrame {
 /// Cuts what a server sent into frames, and holds the server to RFC 6455 while doing so. No I/O.
 class ServerFrameDecoder {
  public:
+  /// Keeps a copy of `bytes`; any piece of the stream, in order.
   void feed(std::string_view bytes) {
     if (taken_ > bytes_.size() / 2) bytes_.erase(0, std::exchange(taken_, std::size_t{0}));
     bytes_ += bytes;

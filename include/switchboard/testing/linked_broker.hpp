@@ -26,18 +26,21 @@ namespace testing {
 
 /// A message on its way from one port to another, as a test's `fate` function sees it.
 struct TestMessage {
-  std::string_view channel;
-  const std::string& payload;
-  std::string_view from, to;  ///< nodes
+  std::string_view channel;    ///< those of users and nodes included
+  const std::string& payload;  ///< a hub's envelope
+  std::string_view from;       ///< the node that published it
+  std::string_view to;         ///< the node that is to get it
 };
+/// What becomes of a message on its way to one receiver.
 enum class TestFate : std::uint8_t {
-  arrive,
+  arrive,         ///< in its order
   lose,           ///< and the receiver is told, by on_gap
   lose_silently,  ///< as by a broker that breaks its promise, or by a node that knows no such message
 };
 
+/// What a TestNetwork is like.
 struct NetworkOptions {
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;       ///< of delays and of the order of what happens at the same moment
   unsigned servers = 1;         ///< channels are dealt out among so many, each with an order of its own
   Duration max_delay{};         ///< each message takes a random time up to this, to the server and from it
   std::size_t max_payload = 0;  ///< above 0: what is larger ends in too_large
@@ -49,6 +52,7 @@ struct NetworkOptions {
 /// Whatever is under way at the same moment arrives in a random order, that of the seed.
 class TestNetwork final : public TestParticipant {
  public:
+  /// `world` keeps its time and runs it; without one, nothing takes time.
   explicit TestNetwork(TestWorld* world = nullptr, NetworkOptions options = {})
       : world_(world), options_(options), random_(options.seed) {
     if (world_ != nullptr) world_->join(*this);
@@ -59,6 +63,7 @@ class TestNetwork final : public TestParticipant {
   TestNetwork(const TestNetwork&) = delete;
   TestNetwork& operator=(const TestNetwork&) = delete;
 
+  /// May be changed while it runs; not the number of servers.
   NetworkOptions& options() { return options_; }
   /// Asked of each message for each receiver.
   std::function<TestFate(const TestMessage&)> fate;
@@ -70,19 +75,21 @@ class TestNetwork final : public TestParticipant {
   /// The node has lost its servers: calls end in `unavailable`, and nothing arrives, until it is linked again
   /// and told of the gap.
   void cut(std::string_view node) { set_away(node, true); }
+  /// Ends `cut`: what the node is subscribed to is made up for, and it is told of a gap.
   void restore(std::string_view node) { set_away(node, false); }
 
   bool run_once() override { return !is_manual_ && step(); }
   std::optional<TimePoint> wake_time() const override;
 
-  /// A port's end of its connections. See LinkedBroker.
+  /// A port's end of its connections, for LinkedBroker.
   struct Port {
-    std::string node;
-    BrokerSink* sink = nullptr;
-    std::uint64_t id = 0;
-    bool is_away = false, is_closed = false;
-    std::set<std::string, std::less<>> channels;
-    std::set<std::pair<std::string, std::string>> present;  // channel, user
+    std::string node;                                       ///< the name of its process
+    BrokerSink* sink = nullptr;                             ///< the hub
+    std::uint64_t id = 0;                                   ///< of no other port of this network
+    bool is_away = false;                                   ///< since `cut`
+    bool is_closed = false;                                 ///< since `detach`: nothing reaches its sink
+    std::set<std::string, std::less<>> channels;            ///< what it wants, confirmed or not
+    std::set<std::pair<std::string, std::string>> present;  ///< channel and user that it has entered
 
    private:
     friend class TestNetwork;
@@ -92,18 +99,30 @@ class TestNetwork final : public TestParticipant {
     };
     std::vector<std::deque<Step>> to_server, from_server;  // by server
   };
+  /// What is under way holds on to its port.
   using PortPtr = std::shared_ptr<Port>;
 
+  // What LinkedBroker's ports do; answers come later, in virtual time.
+
+  /// A new port, linked at once.
   PortPtr attach(std::string node, BrokerSink& sink);
+  /// The port's end, and that of all it has entered.
   void detach(const PortPtr& port);
+  /// BrokerPort's.
   void subscribe(const PortPtr& port, std::string_view channel, Done done);
+  /// BrokerPort's.
   void unsubscribe(const PortPtr& port, std::string_view channel);
+  /// BrokerPort's.
   void publish(const PortPtr& port, std::string_view channel, Payload payload, Done done);
+  /// The answer to a change of presence.
   using Changed = std::function<void(std::error_code, PresenceChange)>;
+  /// PresencePort's enter, with an `info`, and leave, without.
   void change_presence(const PortPtr& port, std::string_view channel, std::string_view user,
                        std::optional<std::string> info, Changed changed);
+  /// PresencePort's.
   void query(const PortPtr& port, std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed);
+  /// PresenceCountPort's.
   void count(const PortPtr& port, std::string_view channel,
              std::function<void(std::error_code, std::size_t)> counted);
 
@@ -148,13 +167,16 @@ class TestNetwork final : public TestParticipant {
 /// time; without a network it links nothing.
 class LinkedBroker {
  public:
+  /// Set by TestCluster for each node.
   struct Options {
-    std::shared_ptr<TestNetwork> network{};
-    std::string node = "node";
+    std::shared_ptr<TestNetwork> network{};  ///< null: one of its own, which links nothing
+    std::string node = "node";               ///< of no other node of the network
   };
 
+  /// One shard's access to the network; see BrokerPort and PresencePort.
   class Port {
    public:
+    /// For `attach`.
     Port(std::shared_ptr<TestNetwork> network, TestNetwork::PortPtr port)
         : network_(std::move(network)), port_(std::move(port)) {}
     Port(Port&&) noexcept = default;
@@ -162,24 +184,31 @@ class LinkedBroker {
     ~Port() {
       if (port_) network_->detach(port_);
     }
+    /// `done` comes once the channel's server has it.
     void subscribe(std::string_view channel, Done done) {
       network_->subscribe(port_, channel, std::move(done));
     }
+    /// The sink hears no more of it at once, the server later.
     void unsubscribe(std::string_view channel) { network_->unsubscribe(port_, channel); }
+    /// `done` comes once the channel's server has it; TestNetwork::fate decides what becomes of it then.
     void publish(std::string_view channel, Payload payload, Done done) {
       network_->publish(port_, channel, std::move(payload), std::move(done));
     }
+    /// PresencePort: in the network's one table.
     void enter(std::string_view channel, std::string_view user, std::string info,
                TestNetwork::Changed changed) {
       network_->change_presence(port_, channel, user, std::move(info), std::move(changed));
     }
+    /// PresencePort: likewise.
     void leave(std::string_view channel, std::string_view user, TestNetwork::Changed changed) {
       network_->change_presence(port_, channel, user, std::nullopt, std::move(changed));
     }
+    /// PresencePort: likewise.
     void query(std::string_view channel,
                std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
       network_->query(port_, channel, std::move(listed));
     }
+    /// PresenceCountPort: likewise.
     void count(std::string_view channel, std::function<void(std::error_code, std::size_t)> counted) {
       network_->count(port_, channel, std::move(counted));
     }
@@ -189,11 +218,15 @@ class LinkedBroker {
     TestNetwork::PortPtr port_;
   };
 
+  /// Never throws for its options.
   explicit LinkedBroker(const Options& options)
       : network_(options.network ? options.network : std::make_shared<TestNetwork>()), node_(options.node) {}
 
+  /// The executor is not used: everything happens in TestWorld::run.
   Port attach(asio::any_io_executor, BrokerSink& sink) { return {network_, network_->attach(node_, sink)}; }
+  /// Nothing: the ports end with their hubs.
   void stop() {}
+  /// Options::node.
   std::string_view node() const { return node_; }
 
  private:

@@ -25,16 +25,16 @@ namespace testing {
 /// What a TestApp is made of; the fields that Options has too mean the same.
 template <class App>
 struct TestOptions {
-  unsigned shards = 1;
-  std::uint64_t seed = 1;
-  std::string path = "/ws";
-  std::vector<std::string> allowed_origins{};
-  HeartbeatOf<App> heartbeat{};
-  typename BrokerOf<App>::Options broker{};
-  SessionOptions sessions{};
-  QueueOptions queue{};
-  Limits limits{};
-  LogSink log{};
+  unsigned shards = 1;                         ///< hubs, each with an App of its own
+  std::uint64_t seed = 1;                      ///< of all randomness: session ids, the spread of heartbeats
+  std::string path = "/ws";                    ///< of the WebSocket
+  std::vector<std::string> allowed_origins{};  ///< empty: the request's own host and port
+  HeartbeatOf<App> heartbeat{};                ///< beats take virtual time
+  typename BrokerOf<App>::Options broker{};    ///< a broker that does I/O does it for real
+  SessionOptions sessions{};                   ///< its times are virtual
+  QueueOptions queue{};                        ///< see TestConnection::stop_reading for a slow client
+  Limits limits{};                             ///< those of processes and addresses do not count here
+  LogSink log{};                               ///< called on the test's thread
 };
 
 /// An App with its hubs, without sockets, threads or waiting: time stands still until `advance`, and
@@ -49,10 +49,14 @@ class TestApp final : private TestParticipant {
   static_assert(check_app<App>());
 
  public:
+  /// What the hubs are given for a world.
   using Host = TestHost<App>;
+  /// The very hub that a server runs.
   using HubType = Hub<App, Host>;
+  /// As Server's.
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 
+  /// In a world of its own. Throws what the factory throws.
   explicit TestApp(TestOptions<App> options = {}, Factory factory = default_factory())
       : TestApp(nullptr, std::move(options), std::move(factory)) {}
   /// In a world that it shares with others: see TestCluster. `world` must outlive it, and be ended before it
@@ -101,15 +105,23 @@ class TestApp final : private TestParticipant {
     return world_->context().run_one_for(patience) > 0;
   }
 
+  /// The App of that shard; std::out_of_range beyond the last.
   App& app(unsigned shard = 0) { return hubs_.at(shard)->app(); }
+  /// For what no client sees. Its calls may leave work for `run`.
   HubType& hub(unsigned shard = 0) { return *hubs_.at(shard); }
+  /// What the App and a factory see of the hub.
   Shard<App>& shard(unsigned shard = 0) { return *hubs_.at(shard); }
+  /// The hub's sockets.
   Host& host(unsigned shard = 0) { return *hosts_.at(shard); }
+  /// Of one shard alone.
   const HubMetrics& metrics(unsigned shard = 0) const { return hubs_.at(shard)->metrics(); }
+  /// TestOptions::shards.
   unsigned shard_count() const { return static_cast<unsigned>(hubs_.size()); }
+  /// Virtual; begins an hour after zero.
   TimePoint now() const { return world_->now(); }
   /// The WebSocket endpoint's.
   const std::string& path() const { return path_; }
+  /// One for all shards, as in a server.
   BrokerOf<App>& broker() { return broker_; }
   /// Its calls are carried out with the next `run`.
   ServerHandle handle() { return ServerHandle(commands_); }

@@ -25,7 +25,9 @@ namespace testing {
 template <class App>
 class TestCluster {
  public:
+  /// A process of the cluster.
   using Node = TestApp<App>;
+  /// As Server's; called for each shard of each node.
   using Factory = typename Node::Factory;
 
   /// Every node has these options, but for the broker's, and a seed of its own.
@@ -62,12 +64,19 @@ class TestCluster {
     run();
   }
 
+  /// By its number; one that was killed is still there. std::out_of_range beyond the last.
   Node& node(unsigned number) { return *nodes_.at(number); }
+  /// How many were ever started.
   unsigned node_count() const { return static_cast<unsigned>(nodes_.size()); }
+  /// What the other nodes call it.
   std::string name_of(unsigned number) { return std::string(node(number).broker().node()); }
+  /// To cut nodes off, and to decide the fate of messages.
   TestNetwork& network() { return *network_; }
+  /// The time that all nodes share.
   TestWorld& world() { return world_; }
+  /// Does all that can be done without time passing, on all nodes.
   void run() { world_.run(); }
+  /// Lets time pass for all nodes, from timer to timer.
   void advance(Duration duration) { world_.advance(duration); }
 
  private:

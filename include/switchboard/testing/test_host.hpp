@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the Host of a TestApp's hubs: sockets that are strings, and virtual time.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -18,6 +18,7 @@ namespace testing {
 template <class App>
 class TestServer {
  public:
+  /// See Server::Factory.
   using Factory = typename Server<App>::Factory;
 
   /// `options.address` and `options.port` are replaced. Throws what Server's constructor does.
@@ -35,6 +36,7 @@ class TestServer {
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
 
+  /// On 127.0.0.1; valid at once.
   std::uint16_t port() const { return server_.port(); }
   /// `http://127.0.0.1:PORT` and what follows.
   std::string http_url(std::string_view target = "/") const {
@@ -47,8 +49,11 @@ class TestServer {
   /// `127.0.0.1:PORT`, as a Host header has it.
   std::string host() const { return "127.0.0.1:" + std::to_string(port()); }
 
+  /// For what is not below. `run` has been called.
   Server<App>& server() { return server_; }
+  /// Any thread.
   ServerHandle handle() const { return server_.handle(); }
+  /// Any thread.
   Metrics metrics() const { return server_.metrics(); }
 
   /// Stops, draining, and waits for the end; rethrows what run() threw.

@@ -31,11 +31,16 @@ class TestWorld {
   TestWorld(const TestWorld&) = delete;
   TestWorld& operator=(const TestWorld&) = delete;
 
+  /// `participant` must leave before it goes.
   void join(TestParticipant& participant) { participants_.push_back(&participant); }
+  /// Nothing happens where it has not joined.
   void leave(TestParticipant& participant) { std::erase(participants_, &participant); }
 
+  /// Begins an hour after zero.
   TimePoint now() const { return clock_.now(); }
+  /// To be read; `advance` moves it and runs what is due on the way.
   VirtualClock& clock() { return clock_; }
+  /// Where coroutines run. Not after `end`.
   asio::io_context& context() { return *context_; }
 
   /// Does all that can be done without time passing.

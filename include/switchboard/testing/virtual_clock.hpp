@@ -8,7 +8,9 @@ namespace testing {
 /// Time that passes only when a test says so.
 class VirtualClock {
  public:
+  /// Begins an hour after zero.
   TimePoint now() const { return now_; }
+  /// Nothing happens for a time that has passed.
   void advance_to(TimePoint time) {
     if (time > now_) now_ = time;
   }

@@ -25,38 +25,41 @@ namespace testing {
 
 /// The server has not let the client in.
 struct Refused : std::runtime_error {
+  /// `text` is the response's body.
   Refused(unsigned http_status, std::string text, std::string head_text)
       : std::runtime_error("refused with " + std::to_string(http_status) + ": " + text),
         status(http_status),
         body(std::move(text)),
         head(std::move(head_text)) {}
-  unsigned status;
-  std::string body;
+  unsigned status;   ///< of HTTP
+  std::string body;  ///< JSON, `{"error":…,"message":…}`, where the server refused by itself
   std::string head;  ///< the response's status line and headers
 };
 
 /// A binary message as a client gets it.
 struct BinaryMessage {
-  std::uint32_t type = 0;
+  std::uint32_t type = 0;            ///< its first 4 bytes
   std::optional<std::uint64_t> seq;  ///< for a stateful client
-  std::string payload;
+  std::string payload;               ///< what stands behind type and seq
 };
 
+/// How the server has ended a connection.
 struct ReceivedClose {
   CloseCode code = CloseCode::abnormal;  ///< `abnormal`: the server closed without a Close frame
-  std::string reason;
+  std::string reason;                    ///< UTF-8, at most 123 bytes
 };
 
+/// What a client says when it connects, and how it behaves.
 struct ConnectOptions {
-  std::string session{};
+  std::string session{};  ///< the one to resume; empty: a new one
   /// Nothing: a plain client. In raw mode there are no others.
   std::optional<std::uint64_t> last_seq = 0;
   unsigned shard = 0;                                          ///< the one that accepts the connection
   std::vector<std::pair<std::string, std::string>> headers{};  ///< further ones
   std::string query{};                                         ///< further parameters, `a=1&b=2`
-  bool answer_pings =
-      true;  ///< pings, JSON's too, are answered and not shown; false: they are received like messages
-  net::Address peer = net::Address::v4(127, 0, 0, 1);
+  /// Pings, JSON's too, are answered and not shown; false: they are received like messages.
+  bool answer_pings = true;
+  net::Address peer = net::Address::v4(127, 0, 0, 1);  ///< what the server sees as the client's address
 };
 
 /// A client's end of a connection to a TestApp. What it sends is handled with the next receive, or
@@ -64,8 +67,10 @@ struct ConnectOptions {
 template <class App>
 class TestConnection {
  public:
+  /// What is sent and received.
   using Json = nlohmann::json;
 
+  /// For WebSocketTestClient::connect.
   TestConnection(TestApp<App>& app, std::shared_ptr<TestSocket> socket, bool is_stateful, bool answer_pings)
       : app_(&app), state_(std::make_shared<State>(std::move(socket), is_stateful, answer_pings)) {
     state_->socket->on_bytes = [weak = std::weak_ptr<State>(state_)](std::string_view bytes) {
@@ -79,8 +84,11 @@ class TestConnection {
   }
 
   // Sending.
+  /// As a text frame.
   void send_json(const Json& message) { send_text(message.dump()); }
+  /// A text frame; need not be UTF-8 or JSON.
   void send_text(std::string_view text) { send_frame({.opcode = Opcode::text, .payload = text}); }
+  /// `type` in 4 bytes, big-endian, then the payload, in one frame.
   void send_binary(std::uint32_t type, std::string_view payload) {
     std::string bytes;
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(type >> shift & 0xff);
@@ -88,14 +96,19 @@ class TestConnection {
   }
   /// A binary frame as it stands.
   void send_raw(std::string_view bytes) { send_frame({.opcode = Opcode::binary, .payload = bytes}); }
+  /// A frame with whatever is wrong with it.
   void send_frame(const ClientFrame& frame) { send_bytes(encode(frame)); }
+  /// Any bytes, a part of a frame included.
   void send_bytes(std::string_view bytes) { state_->socket->to_server += bytes; }
 
   // Receiving: each runs what is ready, and throws std::runtime_error if nothing of its kind is next.
+  /// Throws nlohmann's parse_error for text that is no JSON.
   Json receive_json() { return Json::parse(receive_text()); }
+  /// The next frame's text.
   std::string receive_text() { return receive(Opcode::text, "a text message"); }
   /// A whole binary frame, as in raw mode.
   std::string receive_raw() { return receive(Opcode::binary, "a binary message"); }
+  /// With its `seq` taken off where the client is stateful.
   BinaryMessage receive_binary() {
     const std::string bytes = receive_raw();
     const std::size_t head = state_->is_stateful ? 12 : 4;
@@ -104,7 +117,9 @@ class TestConnection {
     if (state_->is_stateful) message.seq = number(bytes, 4, 8);
     return message;
   }
+  /// Its payload. Only with `answer_pings = false`.
   std::string receive_ping() { return receive(Opcode::ping, "a ping"); }
+  /// Its payload.
   std::string receive_pong() { return receive(Opcode::pong, "a pong"); }
   /// The Close frame, or the end of the connection.
   ReceivedClose receive_close() {
@@ -137,15 +152,17 @@ class TestConnection {
   }
   /// The network is gone, which the server finds out by its next write.
   void cut_unnoticed() { state_->socket->is_broken = true; }
+  /// Sends a Close frame, runs, and closes the socket.
   void close(CloseCode code = CloseCode::normal, std::string_view reason = {}) {
     send_bytes(encode_close(code, reason));
     app_->run();
     cut();
   }
-  /// Stops taking what the server writes, and takes it again.
+  /// Takes nothing any more of what the server writes: a slow client.
   void stop_reading() { state_->socket->is_reading = false; }
   /// The same once the client has taken so many bytes more.
   void stop_reading_after(std::size_t bytes) { state_->socket->window = bytes; }
+  /// Ends both, and runs.
   void resume_reading() {
     state_->socket->is_reading = true;
     state_->socket->window = ~std::size_t{0};
@@ -156,24 +173,22 @@ class TestConnection {
   bool is_closed() const { return state_->socket->closed.has_value(); }
   /// False: the server has stopped reading this connection.
   bool is_being_read() const { return state_->socket->wants_input; }
+  /// The server has reset the socket instead of closing it.
   bool was_reset() const { return state_->socket->closed == SocketClose::abort; }
+  /// It was given a `last_seq`.
   bool is_stateful() const { return state_->is_stateful; }
   /// Of a stateful client: the welcome, taken at connect.
   const Json& welcome() const { return state_->welcome; }
+  /// Of the welcome; empty for a plain client. For ConnectOptions::session.
   std::string session() const {
     return state_->welcome.is_object() ? state_->welcome.value("session", "") : "";
   }
   /// The newest number received, text or binary.
   std::uint64_t last_seq() const { return state_->last_seq; }
+  /// What `last_seq` says from now on: a client that has lost what it had.
   void set_last_seq(std::uint64_t number) { state_->last_seq = number; }
-  /// The subprotocol that the server has chosen.
+  /// The status line and headers of the server's answer; a chosen subprotocol is among them.
   const std::string& response_head() const { return state_->response_head; }
-
-  static std::uint64_t number(std::string_view bytes, std::size_t at, std::size_t width) {
-    std::uint64_t value = 0;
-    for (std::size_t i = 0; i < width; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
-    return value;
-  }
 
  private:
   template <class>
@@ -235,6 +250,12 @@ class TestConnection {
     std::uint64_t last_seq = 0;
   };
 
+  static std::uint64_t number(std::string_view bytes, std::size_t at, std::size_t width) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 0; i < width; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+    return value;
+  }
+
   std::optional<ServerFrame> peek() {
     app_->run();
     while (state_->frames.empty() && !is_closed() && app_->wait_for_real_io()) app_->run();
@@ -289,6 +310,7 @@ class TestConnection {
 template <class App>
 class WebSocketTestClient {
  public:
+  /// `token` as in `?token=`, not encoded; empty: none. `origin` empty: no browser.
   explicit WebSocketTestClient(TestApp<App>& app, std::string token = {}, std::string origin = {})
       : app_(&app), token_(std::move(token)), origin_(std::move(origin)) {}
 

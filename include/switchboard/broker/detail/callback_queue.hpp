@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: callbacks of a port that wait for its next turn.
 #pragma once
 #include <cstddef>
 #include <utility>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: one direction between two ports of an InMemoryBroker, and how they wake each other.
 #pragma once
 #include <atomic>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: all that a port of an InMemoryBroker is, and the exchange of those of one broker.
 #pragma once
 #include <algorithm>
 #include <atomic>

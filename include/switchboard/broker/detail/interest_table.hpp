@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: which port of an InMemoryBroker wants which channel.
 #pragma once
 #include <bitset>
 #include <cstddef>

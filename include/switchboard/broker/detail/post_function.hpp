@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: posts a function to an executor.
 #pragma once
 #include <functional>
 #include <utility>

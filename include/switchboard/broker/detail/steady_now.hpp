@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the steady clock on this library's axis of time.
 #pragma once
 #include <chrono>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the servers of a Redis Cluster, and following it as it changes.
 #pragma once
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: which slot of a Redis Cluster a channel has, and who has the slot.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: commands as bytes of Redis' protocol.
 #pragma once
 #include <charconv>
 #include <cstddef>

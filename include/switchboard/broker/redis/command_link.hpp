@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the connection to one server that publishes and asks.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: one connection to a server, with its buffers and its deadline.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a host and a port.
 #pragma once
 #include <compare>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: when a connection writes what it has collected.
 #pragma once
 #include <cstddef>
 #include <cstdint>

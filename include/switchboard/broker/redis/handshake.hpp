@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the first commands of a connection.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: one question on a connection of its own.
 #pragma once
 #include <functional>
 #include <memory>

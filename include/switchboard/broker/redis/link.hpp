@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a connection that is made anew whenever it is lost.
 #pragma once
 #include <memory>
 #include <optional>

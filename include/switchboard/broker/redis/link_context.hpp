@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what all links of a broker share.
 #pragma once
 #include <cstdint>
 #include <random>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: TCP, a Unix socket or TLS, as a URL says.
 #pragma once
 #include <memory>
 #include <stdexcept>

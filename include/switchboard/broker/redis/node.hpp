@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the broker's thread, which serves all ports of the process.
 #pragma once
 #include <atomic>
 #include <chrono>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: calls of a port whose answers are to come.
 #pragma once
 #include <cstdint>
 #include <deque>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what a port and the broker's thread tell each other.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -52,7 +53,7 @@ struct PortEvent {
 
 /// A list that one thread fills and another takes whole.
 template <class T>
-class Handover {
+class Mailbox {
  public:
   void add(T value) {
     const std::lock_guard lock(mutex_);
@@ -80,8 +81,8 @@ struct PortChannel {
   explicit PortChannel(std::uint64_t port) : id(port) {}
 
   const std::uint64_t id;
-  Handover<Call> calls;
-  Handover<PortEvent> events;
+  Mailbox<Call> calls;
+  Mailbox<PortEvent> events;
   std::shared_ptr<in_memory::Waker> port_waker, node_waker;
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a port of a RedisBroker on its own shard's thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>

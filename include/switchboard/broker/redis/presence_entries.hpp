@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: whom a node has entered, and what Redis has yet to learn of it.
 #pragma once
 #include <algorithm>
 #include <cstddef>

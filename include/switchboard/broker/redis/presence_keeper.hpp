@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: keeps a node's presence in Redis right, and removes that of dead nodes.
 #pragma once
 #include <charconv>
 #include <chrono>

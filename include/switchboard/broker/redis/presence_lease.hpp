@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: when a node renews its lease, and when others count as dead.
 #pragma once
 #include <switchboard/patterns/time.hpp>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the Lua scripts by which presence is kept in Redis.
 #pragma once
 #include <string_view>
 
@@ -6,9 +7,8 @@ namespace switchboard::inline v1 {
 namespace redis {
 
 // Presence in Redis. Each script has one key, so that a cluster can run it where that is:
-//   PREFIXpresence:CHANNEL  hash: user → MessagePack array {node, info, node, info …}, entered last at the
-//   end;
-//                           the empty user → the newest version
+//   PREFIXpresence:CHANNEL  hash: user → MessagePack array {node, info, node, info …}, the one entered last
+//                           at its end; the empty user → the newest version
 //   PREFIXnodes             sorted set: node → when its lease ends, in milliseconds of the server's clock
 //   PREFIXin:NODE           set: channels that the node has entries in
 // A version is the server's time in microseconds, so that it grows also across an empty channel or server.

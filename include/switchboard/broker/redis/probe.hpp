@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: whether a server still delivers.
 #pragma once
 #include <cstdint>
 

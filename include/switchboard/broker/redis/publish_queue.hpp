@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: publishes that one server has yet to confirm.
 #pragma once
 #include <cstddef>
 #include <cstdint>

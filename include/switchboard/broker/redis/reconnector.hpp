@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: when to connect again.
 #pragma once
 #include <algorithm>
 #include <cstdint>

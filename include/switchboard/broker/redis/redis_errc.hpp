@@ -26,6 +26,7 @@ enum class redis_errc {
   server_error,     ///< any other error that the server answered; that call ends as unavailable
   unknown_version,  ///< a message of a later release, or of someone else; dropped, told as a gap
 };
+/// How many there are; the first is 1.
 inline constexpr std::size_t redis_errc_count = 15;
 
 namespace redis {
@@ -90,6 +91,7 @@ constexpr bool ends_connection(redis_errc error) {
 
 }  // namespace redis
 
+/// Named "switchboard.redis"; its messages name no server and hold no secret.
 inline const std::error_category& redis_category() {
   static const struct final : std::error_category {
     const char* name() const noexcept override { return "switchboard.redis"; }
@@ -102,6 +104,7 @@ inline const std::error_category& redis_category() {
   return category;
 }
 
+/// So that a `redis_errc` converts to, and compares with, a std::error_code.
 inline std::error_code make_error_code(redis_errc error) {
   return {static_cast<int>(error), redis_category()};
 }

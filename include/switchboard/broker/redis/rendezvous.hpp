@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: which of several servers a channel belongs to.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: answers of Redis out of bytes, by hiredis.
 #pragma once
 #include <algorithm>
 #include <cstddef>

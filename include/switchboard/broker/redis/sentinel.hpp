@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the search for the master that sentinels watch over, without I/O.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: carries out that search.
 #pragma once
 #include <charconv>
 #include <cstdint>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: one server with its two connections.
 #pragma once
 #include <functional>
 #include <string>

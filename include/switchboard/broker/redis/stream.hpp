@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: bytes to and from a server by TCP or a Unix socket.
 #pragma once
 #include <cstddef>
 #include <functional>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the connection to one server that messages come by.
 #pragma once
 #include <algorithm>
 #include <charconv>

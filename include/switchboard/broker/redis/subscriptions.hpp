@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: which channels one server has been asked for, and which it has confirmed.
 #pragma once
 #include <algorithm>
 #include <cstddef>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: which servers there are, and whose a channel is.
 #pragma once
 #include <cstddef>
 #include <functional>

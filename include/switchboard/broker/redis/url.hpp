@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the URLs of a RedisBroker, parsed (docs/redis.md).
 #pragma once
 #include <algorithm>
 #include <charconv>
@@ -28,9 +29,8 @@ struct Credentials {
 ///
 ///     redis://[[user]:password@]host[:6379][/database]             one server
 ///     unix://[[user]:password@]/path/of/the/socket[?db=database]   one server, by a Unix socket
-///     redis+cluster://[…@]host[:6379][,host[:6379]…]               a cluster; the hosts are where to ask
-///     first redis+sentinel://[…@]host[:26379][,…]/master[/database]      whichever server the sentinels call
-///     `master`
+///     redis+cluster://[…@]host[:6379][,host[:6379]…]               a cluster, asked at these hosts first
+///     redis+sentinel://[…@]host[:26379][,…]/master[/database]      what the sentinels call `master`
 ///
 /// `rediss` instead of `redis` speaks TLS, with the sentinels too. What is in user, password, master and path
 /// is percent-decoded. The credentials are those of the Redis servers; sentinels that want some of their own

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the header of a message in Redis.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: whether an App's members can be called as the hub calls them.
 #pragma once
 #include <concepts>
 #include <cstddef>

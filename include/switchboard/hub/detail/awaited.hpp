@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what a call gives, awaitable or not.
 #pragma once
 #include <version>
 

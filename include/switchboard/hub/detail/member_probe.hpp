@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: whether an App has a member of some name.
 #pragma once
 #include <type_traits>
 

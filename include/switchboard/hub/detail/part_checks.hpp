@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: the sentences for a Heartbeat, Broker or State that is none.
 #pragma once
 #include <concepts>
 #include <string>

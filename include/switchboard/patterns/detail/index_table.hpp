@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: a hash table of indices, for PubSubManager.
 #pragma once
 #include <cstddef>
 #include <cstdint>

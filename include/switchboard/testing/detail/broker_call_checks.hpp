@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what broker_conformance checks of calls and their answers.
 #pragma once
 #include <array>
 #include <atomic>

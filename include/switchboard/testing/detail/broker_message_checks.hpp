@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what broker_conformance checks of messages and gaps.
 #pragma once
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Internal: what broker_conformance checks of presence.
 #pragma once
 #include <algorithm>
 

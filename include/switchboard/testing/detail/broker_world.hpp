@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
+// Internal: brokers, ports and threads for broker_conformance's checks.
 #pragma once
 #include <chrono>
-#include <concepts>
 #include <functional>
 #include <future>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -19,30 +17,10 @@
 #include <asio/post.hpp>
 
 #include <switchboard/broker/broker.hpp>
+#include <switchboard/testing/broker_fixture.hpp>
 
 namespace switchboard::inline v1 {
 namespace testing {
-
-/// What a broker check throws: a sentence that says what should have been.
-struct BrokerCheckFailed : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-template <class Fixture>
-using BrokerOfFixture = std::remove_reference_t<decltype(*std::declval<Fixture&>().make_broker())>;
-
-/// Where the checks get their brokers from.
-///
-/// `make_broker()` returns a new one by pointer. May also have members:
-/// - `brokers`: how many of them make up the world of a check; ports are dealt out to them in turn. Brokers
-/// made one
-///   after the other must then be in reach of each other. 1 unless given: ports of one broker are in reach
-///   anyway.
-/// - `patience` (10 s): how long something that must happen may take.
-/// - `quiet` (20 ms): how long to look for something that must not happen.
-template <class Fixture>
-concept BrokerFixture =
-    requires(Fixture& fixture) { fixture.make_broker(); } && Broker<BrokerOfFixture<Fixture>>;
 
 namespace conformance {
 
