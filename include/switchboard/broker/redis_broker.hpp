@@ -36,11 +36,11 @@ namespace switchboard::inline v1 {
 /// Without a URL it is an InMemoryBroker.
 class RedisBroker {
  public:
-  /// See RedisOptions.
+  /// As the Broker concept names them.
   using Options = RedisOptions;
   class Port;
 
-  /// Without a URL: an InMemoryBroker.
+  /// Without a URL, and so an InMemoryBroker.
   RedisBroker() : RedisBroker(Options{}) {}
   /// Throws std::invalid_argument for a bad URL, in one sentence without the password, and for bad options.
   explicit RedisBroker(const Options& options)
@@ -152,7 +152,7 @@ class RedisBroker::Port {
                             node.enter(port, number, channel, user, info);
                           });
   }
-  /// PresencePort: as `enter`.
+  /// PresencePort: in Redis, as `enter`.
   void leave(std::string_view channel, std::string_view user,
              std::function<void(std::error_code, PresenceChange)> changed) {
     if (!remote_) return local_->leave(channel, user, std::move(changed));

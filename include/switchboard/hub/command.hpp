@@ -10,7 +10,7 @@ namespace switchboard::inline v1 {
 
 /// What a ServerHandle asks of a hub: a call with its arguments, on its way to the shard's thread.
 struct Command {
-  /// The call of ServerHandle.
+  /// Which member of ServerHandle was called.
   enum class Kind : std::uint8_t {
     publish_json,      ///< `publish` too, with its data as text
     publish_binary,    ///< with a `type`

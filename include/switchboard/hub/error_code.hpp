@@ -39,7 +39,7 @@ inline constexpr std::array<std::string_view, 20> error_code_names{
     "binary.short",    "binary.unknown",  "binary.too_large",    "rate.limited",     "internal.error"};
 static_assert(error_code_names.size() == static_cast<std::size_t>(ErrorCode::internal_error) + 1);
 
-/// Its entry in `error_code_names`.
+/// The code as it stands on the wire.
 constexpr std::string_view to_string(ErrorCode code) {
   return error_code_names[static_cast<std::size_t>(code)];
 }

@@ -88,7 +88,7 @@ class Hub final : public Shard<App>, private BrokerSink {
     port_.emplace(broker.attach(host_.executor(), *this));
     if constexpr (is_clustered) handover_.begin(broker.node());
   }
-  /// Only after `set_app`.
+  /// What `set_app` was given; not before that.
   App& app() { return *app_; }
 
   // What happens to sockets.
@@ -115,7 +115,7 @@ class Hub final : public Shard<App>, private BrokerSink {
 
   /// The time asked for with wake_at has come.
   void run_timers();
-  /// A call from another thread.
+  /// Carries out a call of a ServerHandle. What is wrong with it is told to nobody.
   void execute(Command&& command);
   /// Refuses whoever comes (503) and closes everyone with 1001 behind what is queued for it.
   void drain();
@@ -139,7 +139,7 @@ class Hub final : public Shard<App>, private BrokerSink {
            users_.size() == 0 && links_.size() == 0 && roster_.channel_count() == 0 && calls_.empty();
   }
 
-  /// Any thread.
+  /// What this hub has counted. Any thread may read it.
   const HubMetrics& metrics() const { return metrics_; }
   /// Handlers suspended in sleep_for.
   std::size_t sleeping_handlers() const { return calls_.size(); }

@@ -8,11 +8,11 @@ namespace switchboard::inline v1 {
 /// A number that one thread counts and any thread may read. No locked instruction: it has a single writer.
 class Counter {
  public:
-  /// The writing thread only.
+  /// Counts up. On the writing thread only.
   void add(std::uint64_t count = 1) { value_.store(value() + count, std::memory_order_relaxed); }
-  /// The writing thread only.
+  /// Counts down, for what there is now. On the writing thread only.
   void subtract(std::uint64_t count = 1) { value_.store(value() - count, std::memory_order_relaxed); }
-  /// Any thread.
+  /// As it was a moment ago. Any thread.
   std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:

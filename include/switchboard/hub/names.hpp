@@ -10,9 +10,9 @@
 
 namespace switchboard::inline v1 {
 
-/// In bytes.
+/// The longest name of a channel, in bytes.
 inline constexpr std::size_t max_channel_size = 200;
-/// In bytes.
+/// The longest id of a user, in bytes.
 inline constexpr std::size_t max_user_size = 200;
 
 /// C0, DEL and C1 (U+0080 to U+009F). `text` is UTF-8.

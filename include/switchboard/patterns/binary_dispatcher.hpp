@@ -30,7 +30,7 @@ enum class BinaryResult : std::uint8_t {
 
 /// The first bytes of every binary message: its type, 4 bytes, big-endian.
 struct BinaryFraming {
-  /// In bytes.
+  /// How many bytes the type takes.
   static constexpr std::size_t type_size = 4;
 
   /// Nothing when the message is too short to have a type.
@@ -44,7 +44,7 @@ struct BinaryFraming {
   static constexpr void write_type(std::span<std::byte, type_size> to, std::uint32_t type) {
     for (unsigned i = 0; i < type_size; ++i) to[i] = static_cast<std::byte>(type >> (24 - 8 * i) & 0xff);
   }
-  /// The same as 4 bytes of its own.
+  /// The type as 4 bytes, to be sent before a payload.
   static constexpr std::array<std::byte, type_size> write_type(std::uint32_t type) {
     std::array<std::byte, type_size> bytes{};
     write_type(std::span<std::byte, type_size>(bytes), type);

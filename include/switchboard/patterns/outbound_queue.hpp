@@ -79,7 +79,7 @@ class OutboundQueue {
     bytes_ = 0;
   }
 
-  /// O(1).
+  /// Exchanges what waits; O(1).
   void swap(OutboundQueue& other) noexcept {
     items_.swap(other.items_);
     std::swap(bytes_, other.bytes_);

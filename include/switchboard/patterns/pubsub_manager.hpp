@@ -93,14 +93,14 @@ class PubSubManager {
     return names;
   }
 
-  /// O(1).
+  /// Whether this id gets what is published to the channel; O(1).
   bool is_subscribed(const Id& id, std::string_view channel) const {
     const auto found = channels_.find(channel);
     return found != channels_.end() && find(hash_of(id), id, *found) != none;
   }
-  /// O(1).
+  /// Whether anyone would get a publish; O(1).
   bool has_subscribers(std::string_view channel) const { return subscriber_count(channel) != 0; }
-  /// O(1); 0 for a channel that nobody is in.
+  /// How many would get a publish; O(1).
   std::size_t subscriber_count(std::string_view channel) const {
     const auto found = channels_.find(channel);
     return found == channels_.end() ? 0 : found->second.live();

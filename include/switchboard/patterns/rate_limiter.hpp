@@ -41,7 +41,7 @@ class RateLimiter {
   std::uint32_t refused_in_a_row() const { return refused_in_a_row_; }
   /// As many refusals in a row as are allowed in a second: this peer does not listen.
   bool is_exhausted() const { return per_second_ != 0 && refused_in_a_row_ >= per_second_; }
-  /// 0: no limit.
+  /// The N that it was made with; 0: no limit.
   std::uint32_t per_second() const { return per_second_; }
 
  private:

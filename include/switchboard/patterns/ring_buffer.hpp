@@ -28,22 +28,22 @@ class RingBuffer {
   RingBuffer& operator=(const RingBuffer&) = delete;
   ~RingBuffer() { clear(); }
 
-  /// At most 2^32 - 1.
+  /// How many elements there are: at most 2^32 - 1.
   std::size_t size() const { return size_; }
   /// Whether `front`, `back` and `pop_front` must not be called.
   bool empty() const { return size_ == 0; }
 
   /// The element at `i`, counted from the front; unchecked. Valid until the next change.
   T& operator[](std::size_t i) { return slots()[wrap(i)]; }
-  /// Likewise.
+  /// The same where the buffer is not to be changed.
   const T& operator[](std::size_t i) const { return slots()[wrap(i)]; }
   /// The oldest. Not while empty.
   T& front() { return (*this)[0]; }
-  /// Likewise.
+  /// The same where the buffer is not to be changed.
   const T& front() const { return (*this)[0]; }
   /// The newest. Not while empty.
   T& back() { return (*this)[size_ - 1]; }
-  /// Likewise.
+  /// The same where the buffer is not to be changed.
   const T& back() const { return (*this)[size_ - 1]; }
 
   /// Throws `std::bad_alloc`, with nothing changed.

@@ -95,7 +95,7 @@ class StatefulConnection {
     return newest_;
   }
 
-  /// O(kept). Does not change the log.
+  /// What a client that has seen `last_seq` is still to get. O(kept). Does not change the log.
   Missed get_missed_messages(Sequence last_seq) const {
     Missed result;
     if (last_seq > newest_) return result;

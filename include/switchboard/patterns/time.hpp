@@ -10,13 +10,13 @@ using Duration = std::chrono::nanoseconds;
 /// The axis that time points lie on: monotonic, its zero chosen by whoever keeps the time
 /// (the server: the steady clock; tests: a number that only they advance). Nothing here reads a clock.
 struct TimeAxis {
-  /// Nanoseconds.
+  /// What lies between two moments: nanoseconds.
   using duration = Duration;
   /// As std::chrono asks of a clock; 64 bits, good for 292 years.
   using rep = duration::rep;
-  /// std::nano.
+  /// The unit of `rep`: nanoseconds.
   using period = duration::period;
-  /// See TimePoint.
+  /// A moment; TimePoint is its short name.
   using time_point = std::chrono::time_point<TimeAxis, duration>;
   /// Time never goes back.
   static constexpr bool is_steady = true;

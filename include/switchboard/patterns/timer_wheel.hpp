@@ -47,13 +47,13 @@ struct TimerLink {
 class Timer : private detail::TimerLink {
  public:
   Timer() = default;
-  /// Not scheduled.
+  /// With its owner's marks; it is scheduled by TimerWheel::schedule.
   explicit Timer(std::uint8_t its_kind, std::uint32_t its_owner = 0) : kind(its_kind), owner(its_owner) {}
   ~Timer() { cancel(); }
 
   /// False from just before it fires.
   bool is_scheduled() const { return wheel_ != nullptr; }
-  /// Of the latest `schedule`.
+  /// What the latest `schedule` said; it stays when the timer has fired.
   TimePoint deadline() const { return deadline_; }
   /// Nothing happens when it is not scheduled. O(1).
   inline void cancel();

@@ -54,7 +54,7 @@ class EncodedMessage {
     return make(Kind::frame, opcode, {}, payload, 0);
   }
 
-  /// Sent as they are.
+  /// Bytes that are sent as they are: an HTTP response.
   static Ptr raw(std::string_view bytes) { return make(Kind::raw, {bytes}, 0, 0); }
 
   EncodedMessage(const EncodedMessage&) = delete;

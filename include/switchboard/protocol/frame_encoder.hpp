@@ -16,7 +16,7 @@ namespace switchboard::inline v1 {
 /// not mask.
 class FrameHeader {
  public:
-  /// In bytes.
+  /// The longest header there is, in bytes.
   static constexpr std::size_t max_size = 10;
 
   /// `payload_size` is in bytes, below 2^63. `fin`: the last frame of its message.

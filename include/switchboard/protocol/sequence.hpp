@@ -15,7 +15,7 @@ struct Sequence {
   /// Implicit, so that a literal may stand for it.
   constexpr Sequence(std::uint64_t number) : value(number) {}  // NOLINT: a literal may stand for it
 
-  /// 2^53 - 1.
+  /// The largest that is sent: 2^53 - 1.
   static constexpr std::uint64_t max = (std::uint64_t{1} << 53) - 1;
 
   /// One more. Not checked against `max`.

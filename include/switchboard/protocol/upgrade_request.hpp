@@ -45,7 +45,7 @@ struct UpgradeRequest {
 
   /// As sent: methods are case-sensitive (RFC 9110 §9.1).
   std::string_view method() const { return content_->head.method; }
-  /// 11 for HTTP/1.1.
+  /// The version of HTTP: 11 for HTTP/1.1.
   unsigned version() const { return content_->head.version; }
   /// The target's path as sent: not decoded, so that `/a%2Fb` is not `/a/b`.
   std::string_view path() const { return content_->path; }

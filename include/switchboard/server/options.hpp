@@ -30,7 +30,7 @@ struct Options {
   std::vector<StaticFile> static_files{};    ///< answered on `port`: see also read_static_files
 };
 
-/// The part that is the hubs'.
+/// What of these options is the business of each hub.
 template <class App>
 HubOptions<App> hub_options(const Options<App>& options) {
   return {.path = options.path,

@@ -89,7 +89,7 @@ class Server {
   /// For other threads; outlives the server harmlessly.
   ServerHandle handle() const { return ServerHandle(state_->commands); }
 
-  /// Any thread.
+  /// What all shards have counted, summed up. Any thread.
   Metrics metrics() const { return sum(group_.loops()); }
 
  private:

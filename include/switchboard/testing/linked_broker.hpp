@@ -108,18 +108,18 @@ class TestNetwork final : public TestParticipant {
   PortPtr attach(std::string node, BrokerSink& sink);
   /// The port's end, and that of all it has entered.
   void detach(const PortPtr& port);
-  /// BrokerPort's.
+  /// As BrokerPort says.
   void subscribe(const PortPtr& port, std::string_view channel, Done done);
-  /// BrokerPort's.
+  /// As BrokerPort says.
   void unsubscribe(const PortPtr& port, std::string_view channel);
-  /// BrokerPort's.
+  /// As BrokerPort says.
   void publish(const PortPtr& port, std::string_view channel, Payload payload, Done done);
   /// The answer to a change of presence.
   using Changed = std::function<void(std::error_code, PresenceChange)>;
   /// PresencePort's enter, with an `info`, and leave, without.
   void change_presence(const PortPtr& port, std::string_view channel, std::string_view user,
                        std::optional<std::string> info, Changed changed);
-  /// PresencePort's.
+  /// As PresencePort says.
   void query(const PortPtr& port, std::string_view channel,
              std::function<void(std::error_code, std::vector<PresenceEntry>)> listed);
   /// PresenceCountPort's.
@@ -176,7 +176,7 @@ class LinkedBroker {
   /// One shard's access to the network; see BrokerPort and PresencePort.
   class Port {
    public:
-    /// For `attach`.
+    /// What `attach` makes of its network and its end of the connections.
     Port(std::shared_ptr<TestNetwork> network, TestNetwork::PortPtr port)
         : network_(std::move(network)), port_(std::move(port)) {}
     Port(Port&&) noexcept = default;
@@ -199,11 +199,11 @@ class LinkedBroker {
                TestNetwork::Changed changed) {
       network_->change_presence(port_, channel, user, std::move(info), std::move(changed));
     }
-    /// PresencePort: likewise.
+    /// PresencePort: in the network's one table.
     void leave(std::string_view channel, std::string_view user, TestNetwork::Changed changed) {
       network_->change_presence(port_, channel, user, std::nullopt, std::move(changed));
     }
-    /// PresencePort: likewise.
+    /// PresencePort: from the network's one table.
     void query(std::string_view channel,
                std::function<void(std::error_code, std::vector<PresenceEntry>)> listed) {
       network_->query(port_, channel, std::move(listed));
@@ -226,7 +226,7 @@ class LinkedBroker {
   Port attach(asio::any_io_executor, BrokerSink& sink) { return {network_, network_->attach(node_, sink)}; }
   /// Nothing: the ports end with their hubs.
   void stop() {}
-  /// Options::node.
+  /// The name that Options gave this node.
   std::string_view node() const { return node_; }
 
  private:

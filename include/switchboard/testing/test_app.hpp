@@ -53,7 +53,7 @@ class TestApp final : private TestParticipant {
   using Host = TestHost<App>;
   /// The very hub that a server runs.
   using HubType = Hub<App, Host>;
-  /// As Server's.
+  /// Makes the App of a shard, as Server::Factory.
   using Factory = std::function<std::unique_ptr<App>(Shard<App>&)>;
 
   /// In a world of its own. Throws what the factory throws.
@@ -113,13 +113,13 @@ class TestApp final : private TestParticipant {
   Shard<App>& shard(unsigned shard = 0) { return *hubs_.at(shard); }
   /// The hub's sockets.
   Host& host(unsigned shard = 0) { return *hosts_.at(shard); }
-  /// Of one shard alone.
+  /// What one shard's hub has counted.
   const HubMetrics& metrics(unsigned shard = 0) const { return hubs_.at(shard)->metrics(); }
-  /// TestOptions::shards.
+  /// How many hubs there are.
   unsigned shard_count() const { return static_cast<unsigned>(hubs_.size()); }
   /// Virtual; begins an hour after zero.
   TimePoint now() const { return world_->now(); }
-  /// The WebSocket endpoint's.
+  /// TestOptions::path, for whoever writes requests.
   const std::string& path() const { return path_; }
   /// One for all shards, as in a server.
   BrokerOf<App>& broker() { return broker_; }

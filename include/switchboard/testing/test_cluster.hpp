@@ -27,7 +27,7 @@ class TestCluster {
  public:
   /// A process of the cluster.
   using Node = TestApp<App>;
-  /// As Server's; called for each shard of each node.
+  /// Makes the App of a shard, as Server::Factory; called for each shard of each node.
   using Factory = typename Node::Factory;
 
   /// Every node has these options, but for the broker's, and a seed of its own.

@@ -18,7 +18,7 @@ namespace testing {
 template <class App>
 class TestServer {
  public:
-  /// See Server::Factory.
+  /// Makes the App of a shard, as Server::Factory.
   using Factory = typename Server<App>::Factory;
 
   /// `options.address` and `options.port` are replaced. Throws what Server's constructor does.
@@ -36,7 +36,7 @@ class TestServer {
   TestServer(const TestServer&) = delete;
   TestServer& operator=(const TestServer&) = delete;
 
-  /// On 127.0.0.1; valid at once.
+  /// The free port that was found on 127.0.0.1.
   std::uint16_t port() const { return server_.port(); }
   /// `http://127.0.0.1:PORT` and what follows.
   std::string http_url(std::string_view target = "/") const {
@@ -51,9 +51,9 @@ class TestServer {
 
   /// For what is not below. `run` has been called.
   Server<App>& server() { return server_; }
-  /// Any thread.
+  /// The server's handle. Any thread.
   ServerHandle handle() const { return server_.handle(); }
-  /// Any thread.
+  /// The server's numbers. Any thread.
   Metrics metrics() const { return server_.metrics(); }
 
   /// Stops, draining, and waits for the end; rethrows what run() threw.

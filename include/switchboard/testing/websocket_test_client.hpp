@@ -70,7 +70,7 @@ class TestConnection {
   /// What is sent and received.
   using Json = nlohmann::json;
 
-  /// For WebSocketTestClient::connect.
+  /// What WebSocketTestClient::connect makes of its socket.
   TestConnection(TestApp<App>& app, std::shared_ptr<TestSocket> socket, bool is_stateful, bool answer_pings)
       : app_(&app), state_(std::make_shared<State>(std::move(socket), is_stateful, answer_pings)) {
     state_->socket->on_bytes = [weak = std::weak_ptr<State>(state_)](std::string_view bytes) {
@@ -84,9 +84,9 @@ class TestConnection {
   }
 
   // Sending.
-  /// As a text frame.
+  /// Sends it as a text frame.
   void send_json(const Json& message) { send_text(message.dump()); }
-  /// A text frame; need not be UTF-8 or JSON.
+  /// Sends a text frame; it need not be UTF-8 or JSON.
   void send_text(std::string_view text) { send_frame({.opcode = Opcode::text, .payload = text}); }
   /// `type` in 4 bytes, big-endian, then the payload, in one frame.
   void send_binary(std::uint32_t type, std::string_view payload) {
@@ -94,21 +94,21 @@ class TestConnection {
     for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(type >> shift & 0xff);
     send_raw(bytes.append(payload));
   }
-  /// A binary frame as it stands.
+  /// Sends a binary frame as it stands.
   void send_raw(std::string_view bytes) { send_frame({.opcode = Opcode::binary, .payload = bytes}); }
-  /// A frame with whatever is wrong with it.
+  /// Sends a frame with whatever is wrong with it.
   void send_frame(const ClientFrame& frame) { send_bytes(encode(frame)); }
-  /// Any bytes, a part of a frame included.
+  /// Sends any bytes, a part of a frame included.
   void send_bytes(std::string_view bytes) { state_->socket->to_server += bytes; }
 
   // Receiving: each runs what is ready, and throws std::runtime_error if nothing of its kind is next.
-  /// Throws nlohmann's parse_error for text that is no JSON.
+  /// The next frame, if that is text. Throws nlohmann's parse_error where it is no JSON.
   Json receive_json() { return Json::parse(receive_text()); }
-  /// The next frame's text.
+  /// The next frame's text, if that is a text frame.
   std::string receive_text() { return receive(Opcode::text, "a text message"); }
   /// A whole binary frame, as in raw mode.
   std::string receive_raw() { return receive(Opcode::binary, "a binary message"); }
-  /// With its `seq` taken off where the client is stateful.
+  /// The next frame taken apart; with its `seq` where the client is stateful.
   BinaryMessage receive_binary() {
     const std::string bytes = receive_raw();
     const std::size_t head = state_->is_stateful ? 12 : 4;
@@ -117,9 +117,9 @@ class TestConnection {
     if (state_->is_stateful) message.seq = number(bytes, 4, 8);
     return message;
   }
-  /// Its payload. Only with `answer_pings = false`.
+  /// The next frame's payload, if that is a Ping. Only with `answer_pings = false`.
   std::string receive_ping() { return receive(Opcode::ping, "a ping"); }
-  /// Its payload.
+  /// The next frame's payload, if that is a Pong.
   std::string receive_pong() { return receive(Opcode::pong, "a pong"); }
   /// The Close frame, or the end of the connection.
   ReceivedClose receive_close() {
@@ -162,7 +162,7 @@ class TestConnection {
   void stop_reading() { state_->socket->is_reading = false; }
   /// The same once the client has taken so many bytes more.
   void stop_reading_after(std::size_t bytes) { state_->socket->window = bytes; }
-  /// Ends both, and runs.
+  /// Ends stop_reading and stop_reading_after, and runs.
   void resume_reading() {
     state_->socket->is_reading = true;
     state_->socket->window = ~std::size_t{0};
