@@ -234,7 +234,6 @@ class Hub final : public Shard<App>, private BrokerSink {
   void handle_message(TransportUse use, bool is_text, std::string_view payload);
   void handle_now(TransportUse use, bool is_text, std::string_view payload);
   void handle_end(TransportUse use, HeldInput::End end);
-  void flush(std::uint32_t slot);
   void continue_later(TransportUse use);
   static bool is_broken(const Transport& transport) {
     return transport.held && transport.held->end && transport.held->end->is_broken;
@@ -255,6 +254,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   bool is_backed_up(const Transport& transport) const;
 
   // hub_output
+  void flush(std::uint32_t slot);
   void announce(Transport& transport);
   StatefulConnection<>* log_of(const Transport& transport);
   const StatefulConnection<>* log_of(const Transport& transport) const {
