@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <switchboard/hub/presence_roster.hpp>
+#include <switchboard/hub/text_map.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -17,6 +17,7 @@
 #include <switchboard/hub/handover_message.hpp>
 #include <switchboard/hub/hub.hpp>
 #include <switchboard/hub/session_snapshot.hpp>
+#include <switchboard/hub/text_map.hpp>
 
 namespace switchboard::inline v1 {
 

@@ -37,6 +37,7 @@
 #include <switchboard/hub/session.hpp>
 #include <switchboard/hub/shard.hpp>
 #include <switchboard/hub/slot_table.hpp>
+#include <switchboard/hub/text_map.hpp>
 #include <switchboard/hub/transport.hpp>
 #include <switchboard/hub/user_index.hpp>
 #include <switchboard/patterns/pubsub_manager.hpp>

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Internal: who of one hub's users is in which channel.
 #pragma once
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 
+#include <switchboard/hub/text_map.hpp>
 #include <switchboard/patterns/time.hpp>
 #include <switchboard/patterns/timer_wheel.hpp>
 
 namespace switchboard::inline v1 {
-
-/// std::hash for maps that are asked with a string_view.
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
-};
-template <class Value>
-using TextMap = std::unordered_map<std::string, Value, TextHash, std::equal_to<>>;
 
 /// Who of one hub's users is in which channel, with how many connections, and since when only by grace.
 ///

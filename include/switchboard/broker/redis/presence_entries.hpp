@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <switchboard/hub/presence_roster.hpp>
+#include <switchboard/hub/text_map.hpp>
 
 namespace switchboard::inline v1 {
 namespace redis {

@@ -14,7 +14,7 @@
 
 #include <switchboard/broker/redis/publish_queue.hpp>
 #include <switchboard/broker/redis/wire_message.hpp>
-#include <switchboard/hub/presence_roster.hpp>
+#include <switchboard/hub/text_map.hpp>
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {
