@@ -53,6 +53,16 @@ TEST_CASE("an inbox is full at so many commands, and has room once they are take
   CHECK_FALSE(inbox.post(publish("c", "1")));
 }
 
+TEST_CASE("the names that commands are about count as their bodies do") {
+  CommandInbox inbox([] {});
+  CHECK_FALSE(inbox.post(
+      {.kind = Command::Kind::disconnect_user, .target = std::string(CommandInbox::max_bytes, 'x')}));
+  CHECK(inbox.post(publish("c", "1")) == sb::errc::would_block);
+  std::vector<Command> batch;
+  inbox.take(batch, 1);
+  CHECK_FALSE(inbox.post(publish("c", "1")));
+}
+
 TEST_CASE("an inbox is full at so many bytes, but takes one command of any size") {
   CommandInbox inbox([] {});
   CHECK_FALSE(inbox.post(publish("c", std::string(CommandInbox::max_bytes + 1, 'x'))));

@@ -89,8 +89,8 @@ concept PresencePort =
 /// as `query`; where a port lacks it, the hub counts the list.
 template <class P>
 concept PresenceCountPort =
-    PresencePort<P> && requires(P& port, std::string_view channel,
-                                std::function<void(std::error_code, std::size_t)> counted) {
+    PresencePort<P> &&
+    requires(P& port, std::string_view channel, std::function<void(std::error_code, std::size_t)> counted) {
       port.count(channel, counted);
     };
 

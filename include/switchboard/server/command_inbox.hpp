@@ -19,8 +19,8 @@ namespace switchboard::inline v1 {
 class CommandInbox {
  public:
   static constexpr std::size_t max_commands = 8192;
-  static constexpr std::size_t max_bytes = std::size_t{64}
-                                           << 20;  ///< of bodies; one body is always let into an empty inbox
+  /// Of targets and bodies. One command of any size is let into an empty inbox.
+  static constexpr std::size_t max_bytes = std::size_t{64} << 20;
 
   /// `wake` makes the shard call take(); it is called on the posting thread and must not block.
   explicit CommandInbox(std::function<void()> wake) : wake_(std::move(wake)) {}
@@ -29,7 +29,7 @@ class CommandInbox {
   std::error_code post(Command&& command) {
     const std::lock_guard lock(mutex_);
     if (!wake_) return make_error_code(errc::stopped);
-    const std::size_t size = command.body.size();
+    const std::size_t size = size_of(command);
     if (commands_.size() >= max_commands || (bytes_ > 0 && bytes_ + size > max_bytes))
       return make_error_code(errc::would_block);
     const bool was_empty = commands_.empty();
@@ -45,7 +45,7 @@ class CommandInbox {
   bool take(std::vector<Command>& batch, std::size_t most) {
     const std::lock_guard lock(mutex_);
     while (!commands_.empty() && batch.size() < most) {
-      bytes_ -= commands_.front().body.size();
+      bytes_ -= size_of(commands_.front());
       batch.push_back(std::move(commands_.front()));
       commands_.pop_front();
     }
@@ -61,6 +61,8 @@ class CommandInbox {
   }
 
  private:
+  static std::size_t size_of(const Command& command) { return command.target.size() + command.body.size(); }
+
   std::mutex mutex_;
   std::function<void()> wake_;
   std::deque<Command> commands_;

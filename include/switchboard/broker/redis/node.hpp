@@ -102,10 +102,10 @@ class Node final : public LinkEvents {
         });
   }
   void count(std::uint64_t port, std::uint64_t number, const std::string& channel) {
-    topology_->presence_of(channel).count(
-        channel, [this, port, number](std::error_code error, std::size_t users) {
-          answer(port, number, error, {.count = users});
-        });
+    topology_->presence_of(channel).count(channel,
+                                          [this, port, number](std::error_code error, std::size_t users) {
+                                            answer(port, number, error, {.count = users});
+                                          });
   }
 
   const Counters& counters() const { return counters_; }
