@@ -3,6 +3,7 @@
 #include <switchboard/hub/envelope.hpp>
 
 #include "hub/apps.hpp"
+#include "hub/ask_presence.hpp"
 #include "hub/test_brokers.hpp"
 #include "support/catch.hpp"
 
@@ -213,6 +214,7 @@ TEST_CASE("presence is unavailable where the broker keeps none") {
   BrokerBench bench;
   auto ws = bench.subscriber("ann", "c");
   CHECK(ask_error(ws, R"({"action":"presence","channel":"c","id":1})") == "presence.unavailable 1");
+  CHECK(ask_presence(bench.test, "c").error == std::errc::not_supported);
 }
 
 TEST_CASE("a gap that the broker tells of is told to sessions, numbered, and to no plain client") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <random>
 
+#include "hub/ask_presence.hpp"
 #include "session_apps.hpp"
 
 using namespace session_apps;
@@ -346,4 +347,16 @@ TEST_CASE("whatever comes and goes at once, what was told ends as what is listed
     present.insert("wat");
     REQUIRE(listed == Names(present.begin(), present.end()));
   }
+}
+
+TEST_CASE("an App asks its shard who is in a channel, on all shards, until that has ended") {
+  Watched hall(2);
+  auto ann = hall.enter("ann"), ben = hall.enter("ben", plain_on(1));
+  const sb::Presence presence = ask_presence(hall.app, "room");
+  CHECK_FALSE(presence.error);
+  Names names;
+  for (const sb::PresenceEntry& entry : presence.users) names.push_back(entry.user);
+  CHECK(names == Names{"ann", "ben", "wat"});
+  hall.app.shut_down();
+  CHECK(ask_presence(hall.app, "room").error == sb::errc::stopped);
 }

@@ -288,6 +288,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   // hub_requests
   void handle_text(ConnectionId id, std::string_view text);
   void handle_binary(ConnectionId id, std::string_view frame);
+  using BinaryHandler = typename BinaryHandlers<App>::Entry;
+  void run_binary(ConnectionId id, const BinaryHandler& entry, std::span<const std::byte> payload);
   void handle_raw(ConnectionId id, bool is_text, std::string_view payload);
   void answer(const Pending& pending, JsonObjectText& body);
   void fail(const Pending& pending, ErrorCode code, std::string_view text);

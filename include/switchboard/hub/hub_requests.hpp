@@ -314,17 +314,24 @@ void Hub<App, Host>::handle_binary(ConnectionId id, std::string_view frame) {
   const auto payload = bytes.subspan(BinaryFraming::type_size);
   if (payload.size() > entry->max_size)
     return push_error(id, ErrorCode::binary_too_large, "too large for its type");
+  // An App without handlers has no entry, and need not compile what an awaitable one takes.
+  if constexpr (AppTraits<App>::has_binary) run_binary(id, *entry, payload);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::run_binary(ConnectionId id, const BinaryHandler& entry,
+                                std::span<const std::byte> payload) {
   const auto then = [this, id](bool ok) {
     if (!ok) push_error(id, ErrorCode::internal_error, "the server failed at this message");
   };
   const Connection<App> connection(*this, id);
-  if (entry->returns_void) {
-    run(id, [&] { static_cast<void>(entry->invoke(connection, payload)); }, then);
+  if (entry.returns_void) {
+    run(id, [&] { static_cast<void>(entry.invoke(connection, payload)); }, then);
   } else {
     run(
         id,
-        [entry, connection, kept = std::vector<std::byte>(payload.begin(), payload.end())]()
-            -> asio::awaitable<void> { return *entry->invoke(connection, kept); },
+        [&entry, connection, kept = std::vector<std::byte>(payload.begin(), payload.end())]()
+            -> asio::awaitable<void> { return *entry.invoke(connection, kept); },
         then);
   }
 }

@@ -124,6 +124,7 @@ class Shard {
   virtual bool subscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool unsubscribe(ConnectionId id, std::string_view channel) = 0;
   virtual bool close(ConnectionId id, CloseCode code, std::string_view reason) = 0;
+  // Callbacks and not coroutines: a virtual function is compiled for every App, and coroutines take long.
   virtual void query_presence(const std::string& channel, std::function<void(Presence)> done) = 0;
   virtual void count_presence(const std::string& channel, std::function<void(PresenceCount)> done) = 0;
   virtual void call_after(Duration delay, std::function<void()> function) = 0;
