@@ -3,6 +3,7 @@
 
 #include <asio/io_context.hpp>
 
+#include <switchboard/server/asio_readiness.hpp>
 #include <switchboard/server/readiness.hpp>
 #include <switchboard/server/socket.hpp>
 

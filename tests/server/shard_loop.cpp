@@ -3,6 +3,7 @@
 #include <ctime>
 #include <sys/resource.h>
 
+#include <switchboard/server/asio_readiness.hpp>
 #include <switchboard/server/shard_loop.hpp>
 
 #include "server/line_server.hpp"
