@@ -26,7 +26,7 @@ class PresenceTable {
     const std::lock_guard lock(mutex_);
     Entries& entries = channels_.try_emplace(std::string(channel)).first->second[std::string(user)];
     const bool is_new = entries.empty();
-    std::erase_if(entries, [port](const Entry& entry) { return entry.port == port; });
+    erase_port(entries, port);
     entries.push_back({port, std::move(info)});
     return {is_new, ++version_};
   }
@@ -38,8 +38,7 @@ class PresenceTable {
     if (users == channels_.end()) return {false, version_};
     const auto entries = users->second.find(user);
     if (entries == users->second.end()) return {false, version_};
-    const bool was_there =
-        std::erase_if(entries->second, [port](const Entry& entry) { return entry.port == port; });
+    const bool was_there = erase_port(entries->second, port);
     const bool is_gone = entries->second.empty();
     if (is_gone) users->second.erase(entries);
     if (users->second.empty()) channels_.erase(users);
@@ -68,8 +67,7 @@ class PresenceTable {
   void remove(PortId port) {
     const std::lock_guard lock(mutex_);
     for (auto& [channel, users] : channels_) {
-      for (auto& [user, entries] : users)
-        std::erase_if(entries, [port](const Entry& entry) { return entry.port == port; });
+      for (auto& [user, entries] : users) erase_port(entries, port);
       std::erase_if(users, [](const auto& user) { return user.second.empty(); });
     }
     std::erase_if(channels_, [](const auto& channel) { return channel.second.empty(); });
@@ -83,6 +81,10 @@ class PresenceTable {
   };
   using Entries = std::vector<Entry>;
   using Users = std::map<std::string, Entries, std::less<>>;
+
+  static bool erase_port(Entries& entries, PortId port) {
+    return std::erase_if(entries, [port](const Entry& entry) { return entry.port == port; }) > 0;
+  }
 
   mutable std::mutex mutex_;
   std::map<std::string, Users, std::less<>> channels_;
