@@ -8,7 +8,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
@@ -17,21 +16,11 @@
 #include <boost/beast/core/role.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
-#include <switchboard/protocol/close_code.hpp>
 #include <switchboard/testing/client_frames.hpp>
 
+#include "protocol/rfc6455/event.hpp"
+
 namespace rfc6455 {
-
-/// One thing that a stream of frames turned out to mean, whoever has read it.
-struct Event {
-  enum class Kind { text, binary, ping, pong, close, fail };
-  Kind kind = Kind::text;
-  int code = 0;  ///< close: the peer's, 1005 for none; fail: what the connection is closed with
-  std::string payload{};
-
-  friend bool operator==(const Event&, const Event&) = default;
-};
-using Events = std::vector<Event>;
 
 /// A synchronous stream of Boost.Asio: reads are of what the client sent, in pieces, and then at an end.
 class MemoryStream {

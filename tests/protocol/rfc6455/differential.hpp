@@ -5,15 +5,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
-#include <switchboard/protocol/frame_decoder.hpp>
-
 #include "protocol/rfc6455/beast_stream.hpp"
+#include "protocol/rfc6455/our_reader.hpp"
 
 namespace rfc6455 {
 
@@ -47,77 +45,15 @@ struct DifferentialSettings {
   bool announce_binary_type = false;  ///< ours alone knows that: it must not change what is delivered
 };
 
-/// The events of our decoder, given the stream in pieces that each lie in memory of their own, just as large,
-/// so that a sanitizer sees any step outside. `why` is the decoder's word for a failure.
-inline Events read_with_ours(std::span<const char> input, const DifferentialSettings& settings,
-                             std::string_view* why = nullptr) {
-  using Kind = switchboard::Decoded::Kind;
-  const switchboard::DecoderLimits limits{settings.max_message_bytes, settings.announce_binary_type};
-  switchboard::FrameDecoder decoder;
-  Events events;
-  std::string type;  // of a binary message, once announced
-  while (!input.empty()) {
-    const std::size_t size = std::min(settings.piece, input.size());
-    const std::unique_ptr<char[]> copy(new char[size]);
-    std::copy_n(input.begin(), size, copy.get());
-    input = input.subspan(size);
-    std::span<char> piece(copy.get(), size);
-    for (;;) {
-      const switchboard::Decoded event = decoder.next(piece, limits);
-      if (event.kind == Kind::need_more) break;
-      std::string payload(event.payload.begin(), event.payload.end());
-      switch (event.kind) {
-        case Kind::need_more:
-          break;
-        case Kind::text:
-          events.push_back({Event::Kind::text, 0, std::move(payload)});
-          break;
-        case Kind::binary:
-          if (settings.announce_binary_type && type != payload.substr(0, payload.size() < 4 ? 0 : 4))
-            throw std::logic_error("a binary message does not begin with the type that was announced");
-          type.clear();
-          events.push_back({Event::Kind::binary, 0, std::move(payload)});
-          break;
-        case Kind::ping:
-          events.push_back({Event::Kind::ping, 0, std::move(payload)});
-          break;
-        case Kind::pong:
-          events.push_back({Event::Kind::pong, 0, std::move(payload)});
-          break;
-        case Kind::close:
-          events.push_back({Event::Kind::close, static_cast<int>(event.code), std::string(event.reason)});
-          break;
-        case Kind::error:
-          events.push_back({Event::Kind::fail, static_cast<int>(event.code), {}});
-          if (why != nullptr) *why = event.reason;
-          break;
-        case Kind::binary_type:
-          if (!settings.announce_binary_type || !type.empty())
-            throw std::logic_error("a type is announced twice, or unasked");
-          for (int shift = 24; shift >= 0; shift -= 8) type += static_cast<char>(event.type >> shift & 0xff);
-          break;
-        case Kind::oversized:
-          throw std::logic_error("a message is oversized though none was limited");
-      }
-    }
-    if (!piece.empty()) throw std::logic_error("the decoder wants more while some is left");
+/// Our reader after the whole stream, in pieces.
+inline OurReader read_with_ours(std::span<const char> stream, const DifferentialSettings& settings) {
+  OurReader reader({settings.max_message_bytes, settings.announce_binary_type});
+  while (!stream.empty()) {
+    const std::size_t size = std::min(settings.piece, stream.size());
+    reader.feed({stream.data(), size});
+    stream = stream.subspan(size);
   }
-  return events;
-}
-
-inline std::string described(const Events& events) {
-  std::string text;
-  for (const Event& event : events) {
-    constexpr std::array names{"text", "binary", "ping", "pong", "close", "fail"};
-    text += std::string("\n    ") + names[static_cast<std::size_t>(event.kind)];
-    if (event.code != 0) text += ' ' + std::to_string(event.code);
-    for (const char c : event.payload.substr(0, 40)) {
-      constexpr std::string_view digits = "0123456789abcdef";
-      text += {' ', digits[static_cast<std::uint8_t>(c) >> 4], digits[static_cast<std::uint8_t>(c) & 15]};
-    }
-    if (event.payload.size() > 40) text += " … " + std::to_string(event.payload.size()) + " bytes";
-  }
-  return text.empty() ? " nothing" : text;
+  return reader;
 }
 
 /// The allowed difference between the two readings, where there is exactly that one.
@@ -159,38 +95,31 @@ inline bool is_allowed(Difference difference, const Events& ours, std::string_vi
 /// Reads `stream` with both, ours also in one piece. Throws `std::logic_error`, which tells all, where they
 /// part in a way that is not allowed; else returns in which way they do.
 inline Difference compare(std::span<const char> stream, const DifferentialSettings& settings) {
-  std::string_view why;
-  const Events ours = read_with_ours(stream, settings, &why);
-  const auto fail = [&](const char* what, const Events& other) {
-    std::string bytes;
-    for (const char c : stream) {
-      constexpr std::string_view digits = "0123456789abcdef";
-      bytes += {digits[static_cast<std::uint8_t>(c) >> 4], digits[static_cast<std::uint8_t>(c) & 15]};
-    }
-    throw std::logic_error(std::string(what) + "\n  stream: " + bytes + "\n  limit " +
-                           std::to_string(settings.max_message_bytes) + ", pieces of " +
-                           std::to_string(settings.piece) + "\n  ours:" + described(ours) + " " +
-                           std::string(why) + "\n  other:" + described(other));
+  const OurReader reader = read_with_ours(stream, settings);
+  const Events& ours = reader.events();
+  const std::string_view why = reader.why();
+  const auto parted = [&](const char* what, const Events& other) {
+    return std::logic_error(std::string(what) + "\n  stream: " + hexadecimal(stream) + "\n  limit " +
+                            std::to_string(settings.max_message_bytes) + ", pieces of " +
+                            std::to_string(settings.piece) + "\n  ours:" + described(ours) + " " +
+                            std::string(why) + "\n  other:" + described(other));
   };
   const Events whole =
-      read_with_ours(stream, {settings.max_message_bytes, std::max<std::size_t>(1, stream.size())});
-  if (ours != whole) fail("ours depends on how the stream is cut", whole);
+      read_with_ours(stream, {settings.max_message_bytes, std::max<std::size_t>(1, stream.size())}).events();
+  if (ours != whole) throw parted("ours depends on how the stream is cut", whole);
 
   BeastReading beast = read_with_beast(stream, settings.piece, settings.max_message_bytes);
   if (ours == beast.events) return Difference::none;
-  Difference difference = Difference::none;
   const bool is_cut_short = beast.error == boost::asio::error::eof && beast.events.size() + 1 == ours.size();
   if (is_cut_short && ours.back().kind == Event::Kind::fail) {
     std::string longer(stream.begin(), stream.end());
     longer.append(switchboard::ClientFrameHeader::max_size, '\0');
     beast = read_with_beast(longer, settings.piece, settings.max_message_bytes);
-    difference = Difference::beast_waits_for_the_header;
-    if (ours == beast.events) return difference;
+    if (ours == beast.events) return Difference::beast_waits_for_the_header;
   }
   for (std::size_t i = 0; i < difference_count; ++i)
     if (is_allowed(static_cast<Difference>(i), ours, why, beast)) return static_cast<Difference>(i);
-  fail("ours and Beast's part", beast.events);
-  return difference;
+  throw parted("ours and Beast's part", beast.events);
 }
 
 /// The same for a fuzzer: the first byte chooses the settings (the lowest three bits a message limit, the
