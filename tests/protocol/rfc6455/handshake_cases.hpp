@@ -159,6 +159,9 @@ inline void add_keys(HandshakeCases& cases) {
     cases.push_back({"4.2.2 (5.4)", std::string("the key ") + value, key(value), 101, accepted(accept)});
   cases.push_back({"4.1 (7)", "blanks around the key", key(" \tdGhlIHNhbXBsZSBub25jZQ== "), 101, accepted()});
   const std::vector<std::pair<const char*, const char*>> wrong{
+      {"of no bytes", "=="},
+      {"of 13 bytes", "MTIzNDU2Nzg5MDEyMw=="},
+      {"of 19 bytes", "MTIzNDU2Nzg5MDEyMzQ1Njc4OQ=="},
       {"of 15 bytes", "MTIzNDU2Nzg5MDEyMzQ1"},
       {"of 17 bytes", "MTIzNDU2Nzg5MDEyMzQ1Njc="},
       {"of 18 bytes", "MTIzNDU2Nzg5MDEyMzQ1Njc4"},
