@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include <boost/beast/http/status.hpp>
 #include <nlohmann/json.hpp>
 
 #include <switchboard/protocol/http_response.hpp>
@@ -83,4 +84,15 @@ TEST_CASE("each refusal at the door has its status, a word and a sentence") {
   CHECK(sb::http_response(refusals::method_not_allowed()).find("\r\nAllow: GET\r\n") != std::string::npos);
   CHECK(sb::http_response(refusals::unauthorized()).find("\r\nWWW-Authenticate: Bearer\r\n") !=
         std::string::npos);
+}
+
+TEST_CASE("a status has the words of its registry, or none") {
+  for (const unsigned status : {101u, 200u, 204u, 301u, 302u, 304u, 307u, 308u, 400u, 401u, 403u,
+                                404u, 405u, 408u, 409u, 410u, 426u, 429u, 431u, 500u, 502u, 503u}) {
+    CAPTURE(status);
+    namespace http = boost::beast::http;
+    CHECK(sb::reason_phrase(status) == std::string(http::obsolete_reason(http::int_to_status(status))));
+  }
+  CHECK(sb::reason_phrase(413) == "Content Too Large");  // RFC 9110 §15.5.14; Beast has its older name
+  CHECK(sb::reason_phrase(418).empty());
 }
