@@ -27,10 +27,10 @@ class Streams {
     frames_.clear();
     for (std::size_t messages = 1 + below(4); messages > 0; --messages) add_message();
     if (below(2) == 0) add(Op::close, close_payload(), true);
-    for (std::size_t mutations = below(4); mutations > 0; --mutations) mutate_frames();
+    for (std::size_t mutations = below(2) * below(4); mutations > 0; --mutations) mutate_frames();
     std::string bytes;
     for (const std::string& frame : frames_) bytes += frame;
-    for (std::size_t mutations = below(3); mutations > 0; --mutations) mutate_bytes(bytes);
+    for (std::size_t mutations = below(2) * below(4); mutations > 0; --mutations) mutate_bytes(bytes);
     return bytes;
   }
 
@@ -38,10 +38,10 @@ class Streams {
 
  private:
   void add(Op opcode, std::string payload, bool fin) {
-    // One in sixteen frames has something of its header wrong.
+    // One in thirty frames has something of its header wrong.
     sb::testing::ClientFrame frame{.opcode = opcode, .payload = payload, .fin = fin};
     frame.key = {byte(), byte(), byte(), byte()};
-    switch (below(96)) {
+    switch (below(200)) {
       case 0:
         frame.reserved_bits = static_cast<std::uint8_t>(1 + below(7));
         break;
@@ -90,7 +90,7 @@ class Streams {
   }
 
   std::string text() {
-    // One in sixteen characters is none.
+    // One in 64 characters is none.
     static constexpr std::array right{"a",
                                       "plain ascii text ",
                                       "\xC3\xA9",
