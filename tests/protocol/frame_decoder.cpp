@@ -144,6 +144,14 @@ TEST_CASE("the limit on messages is none on control frames") {
                {"ping longer than ten", "text 0123456789"}, {10, false});
 }
 
+TEST_CASE("a limit that is lowered inside a message holds from the next frame on") {
+  Client client{.limits = {1000, false}};
+  client.feed(encode({.payload = "abcdef", .fin = false}));
+  client.limits.max_message_bytes = 5;
+  client.feed(encode({.opcode = Op::continuation, .payload = ""}));
+  CHECK(client.events == Events{"error 1009"});
+}
+
 TEST_CASE("what a header claims costs no memory") {
   sb::FrameDecoder decoder;
   const sb::DecoderLimits limits{std::size_t{1} << 40, false};

@@ -36,6 +36,7 @@ TEST_CASE("a header that would break the response is left out") {
   const sb::HttpResponse response{.headers = {{"X-Split", "a\r\nSet-Cookie: x"},
                                               {"Bad name", "x"},
                                               {"X-Null", std::string("\0", 1)},
+                                              {"X-Delete", "\x7f"},
                                               {"X", "\t"}}};
   CHECK(sb::http_response(response) ==
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nX: \t\r\n\r\n");
@@ -49,6 +50,8 @@ TEST_CASE("a refusal's body is JSON with its error and message, whatever they co
   CHECK(body_of(response) == nlohmann::json{{"error", "a\"b\\c"}, {"message", "line\n\x01 \xC3\xBC"}});
   CHECK(body_of(sb::http_response(sb::Refusal{403, "x", "\xFF"})) ==
         nlohmann::json{{"error", "x"}, {"message", ""}});
+  CHECK(body_of(sb::http_response(sb::Refusal{403, "\xFF", "x"})) ==
+        nlohmann::json{{"error", ""}, {"message", "x"}});
 }
 
 TEST_CASE("a refusal that refuses nothing is a failure of the server") {

@@ -173,6 +173,7 @@ inline void add_keys(HandshakeCases& cases) {
       {"that is padding", "========================"},
       {"in base64url", "dGhlIHNhbXBsZSBub25j-_=="},
       {"with a sign that is no digit", "dGhlIHNhbXBsZSBub25j!Q=="},
+      {"with a sign beyond the letters", "dGhlIHNhbXBsZSBub25j~Q=="},
       {"with a blank inside", "dGhlIHNhbXBsZSB b25jZQ=="},
       {"in quotes", "\"dGhlIHNhbXBsZSBub25jZQ==\""},
       {"beyond ASCII", "dGhlIHNhbXBsZSBub25\xC3\xA9Q=="},
