@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include <boost/beast/http/status.hpp>
 #include <nlohmann/json.hpp>
 
 #include <switchboard/protocol/http_response.hpp>
@@ -35,6 +36,7 @@ TEST_CASE("a header that would break the response is left out") {
   const sb::HttpResponse response{.headers = {{"X-Split", "a\r\nSet-Cookie: x"},
                                               {"Bad name", "x"},
                                               {"X-Null", std::string("\0", 1)},
+                                              {"X-Delete", "\x7f"},
                                               {"X", "\t"}}};
   CHECK(sb::http_response(response) ==
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\nX: \t\r\n\r\n");
@@ -48,6 +50,8 @@ TEST_CASE("a refusal's body is JSON with its error and message, whatever they co
   CHECK(body_of(response) == nlohmann::json{{"error", "a\"b\\c"}, {"message", "line\n\x01 \xC3\xBC"}});
   CHECK(body_of(sb::http_response(sb::Refusal{403, "x", "\xFF"})) ==
         nlohmann::json{{"error", "x"}, {"message", ""}});
+  CHECK(body_of(sb::http_response(sb::Refusal{403, "\xFF", "x"})) ==
+        nlohmann::json{{"error", ""}, {"message", "x"}});
 }
 
 TEST_CASE("a refusal that refuses nothing is a failure of the server") {
@@ -83,4 +87,15 @@ TEST_CASE("each refusal at the door has its status, a word and a sentence") {
   CHECK(sb::http_response(refusals::method_not_allowed()).find("\r\nAllow: GET\r\n") != std::string::npos);
   CHECK(sb::http_response(refusals::unauthorized()).find("\r\nWWW-Authenticate: Bearer\r\n") !=
         std::string::npos);
+}
+
+TEST_CASE("a status has the words of its registry, or none") {
+  for (const unsigned status : {101u, 200u, 204u, 301u, 302u, 304u, 307u, 308u, 400u, 401u, 403u,
+                                404u, 405u, 408u, 409u, 410u, 426u, 429u, 431u, 500u, 502u, 503u}) {
+    CAPTURE(status);
+    namespace http = boost::beast::http;
+    CHECK(sb::reason_phrase(status) == std::string(http::obsolete_reason(http::int_to_status(status))));
+  }
+  CHECK(sb::reason_phrase(413) == "Content Too Large");  // RFC 9110 §15.5.14; Beast has its older name
+  CHECK(sb::reason_phrase(418).empty());
 }

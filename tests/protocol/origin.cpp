@@ -20,6 +20,8 @@ TEST_CASE("without a list, a page of the same host and port may connect") {
   CHECK(may("https://example.com", "example.com:443"));
   CHECK(may("https://example.com:443", "example.com"));
   CHECK(may("http://[::1]:8080", "[::1]:8080"));
+  CHECK(may("ws://example.com", "example.com:80"));
+  CHECK(may("wss://example.com", "example.com:443"));
 
   CHECK_FALSE(may("http://example.com:8080", "example.com"));
   CHECK_FALSE(may("http://example.com", "example.com:8080"));
@@ -57,6 +59,8 @@ TEST_CASE("with a list, an origin must be one of its entries") {
   CHECK_FALSE(may("http://localhost:30000"));
   CHECK_FALSE(may("http://here.com"));  // the list is all there is
   CHECK_FALSE(may("null"));
+  CHECK_FALSE(
+      sb::is_origin_allowed("https://app.example.com", "here.com", std::vector<std::string>{"nonsense"}));
   CHECK(sb::is_origin_allowed("null", "here.com", std::vector<std::string>{"null"}));
 }
 

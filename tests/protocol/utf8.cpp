@@ -4,6 +4,7 @@
 
 #include <switchboard/protocol/utf8.hpp>
 
+#include "protocol/rfc6455/text_cases.hpp"
 #include "support/catch.hpp"
 
 namespace sb = switchboard;
@@ -64,21 +65,14 @@ TEST_CASE("every code point but the surrogates is UTF-8, whole and byte by byte"
 }
 
 TEST_CASE("bad UTF-8 is refused at the first byte that cannot be right") {
-  const auto at = refused_at;
-  CHECK(at("\x80") == 0);
-  CHECK(at("a\xBF") == 1);
-  CHECK(at("\xC0\x80") == 0);  // overlong forms: known from the first byte or from the second
-  CHECK(at("\xC1\xBF") == 0);
-  CHECK(at("\xE0\x9F\xBF") == 1);
-  CHECK(at("\xF0\x8F\xBF\xBF") == 1);
-  CHECK(at("\xED\xA0\x80") == 1);      // a surrogate
-  CHECK(at("\xF4\x90\x80\x80") == 1);  // above U+10FFFF
-  CHECK(at("\xF5\x80\x80\x80") == 0);
-  CHECK(at("\xFF") == 0);
-  CHECK(at("\xC3(") == 1);
-  CHECK(at("\xE2\x82(") == 2);
-  CHECK(at("\xF0\x9F\x98(") == 3);
-  CHECK(at("\xE2\x82\xAC") == std::string_view::npos);
+  for (const rfc6455::WrongSequence& wrong : rfc6455::wrong_sequences) {
+    INFO(wrong.name);
+    CHECK(refused_at(wrong.bytes) == wrong.known_after - 1);
+  }
+  for (const rfc6455::RightSequence& right : rfc6455::right_sequences) {
+    INFO(right.name);
+    CHECK(refused_at(right.bytes) == std::string_view::npos);
+  }
 }
 
 TEST_CASE("a text that ends inside a sequence is not complete") {

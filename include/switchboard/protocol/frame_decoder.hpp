@@ -285,7 +285,7 @@ class FrameDecoder {
       partial_.reset();
       return {};
     }
-    if (!partial_) return deliver({});  // fragments, all of them empty
+    // Bytes are kept: a message that is empty up to its last frame is delivered as a whole one.
     if (message_opcode_ == Opcode::text && !partial_->utf8.complete())
       return fail(CloseCode::invalid_payload, "text that ends inside a UTF-8 sequence");
     return deliver(partial_->message.bytes());
