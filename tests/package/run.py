@@ -106,16 +106,28 @@ def headers_alone(options):
 
 
 def requirements(options):
-    """What the library cannot do without, it asks for in one sentence."""
-    for flag in ("-fno-exceptions", "-fno-rtti"):
+    """What the library cannot do without, it asks for in one sentence, and nothing else is said."""
+    for header, flags, sentence in [
+        ("hub/fwd.hpp", ["-fno-exceptions"], "switchboard needs exceptions and RTTI"),
+        ("protocol/opcode.hpp", ["-fno-rtti"], "switchboard needs exceptions and RTTI"),
+        ("switchboard.hpp", ["-std=c++17"], "switchboard needs C++20: compile with -std=c++20"),
+        ("patterns/pubsub_manager.hpp", ["-std=c++17"], "switchboard needs C++20: compile with -std=c++20"),
+        ("broker/redis_broker.hpp", ["-std=c++17"], "switchboard needs C++20: compile with -std=c++20"),
+        ("switchboard.hpp", ["-DASIO_DISABLE_CO_AWAIT", "-UASIO_HAS_CO_AWAIT"], "Asio sees no coroutines: compile with"),
+    ]:
+        where = f"{header} with {' '.join(flags)}"
         try:
-            run(options.compiler, "-std=c++20", flag, *options.flags, f"-I{INCLUDE}", "-fsyntax-only", "-x", "c++",
-                "-include", "switchboard/hub/fwd.hpp", os.devnull, cwd=options.temporary)
-        except Failed as error:
-            if "switchboard needs exceptions and RTTI" not in str(error):
-                raise
+            run(options.compiler, "-std=c++20", *options.flags, *flags, f"-I{INCLUDE}", "-fsyntax-only", "-x", "c++",
+                "-include", f"switchboard/{header}", os.devnull, cwd=options.temporary)
+        except Failed as failed:
+            errors = re.findall(r"error: (.*)", str(failed))
+            if len(errors) != 2 or sentence not in errors[0] or "see-the-error-above" not in errors[1]:
+                raise Failed(f"{where} does not say `{sentence}` alone:\n{failed}")
         else:
-            raise Failed(f"compiles with {flag}")
+            raise Failed(f"{where} compiles")
+    leaves = [file for file in INCLUDE.rglob("*.hpp") if "#include <switchboard/" not in file.read_text()]
+    if leaves != [INCLUDE / "switchboard/requirements.hpp"]:
+        raise Failed(f"these include neither requirements.hpp nor what does: {leaves}")
 
 
 def layers(options):
