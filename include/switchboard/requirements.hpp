@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+// Internal: what no header of switchboard can do without. Each that includes no other one includes this.
+// An #error alone does not end a compilation, and thousands of lines would follow it. A missing header does.
 #pragma once
-// What no header of switchboard can do without. Each that includes no other one includes this. An #error alone does not
-// end a compilation, and thousands of lines would follow it; a header that is not there does.
 #if __cplusplus < 202002L && !defined(_MSVC_LANG)
 #error "switchboard needs C++20: compile with -std=c++20"
 #include <see-the-error-above>

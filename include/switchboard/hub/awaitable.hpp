@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+// Internal: asio::awaitable, or one sentence about why it is not there.
 #pragma once
-// asio::awaitable, or one sentence about why it is not there.
 #include <asio/awaitable.hpp>
 #include <asio/version.hpp>
 
