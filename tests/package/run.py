@@ -212,6 +212,17 @@ def everything(options):
         raise Failed("\n".join(failures))
 
 
+def catch2_names(options):
+    """What Catch2 v2 and v3 both have is what the tests use; the shim is what includes either."""
+    only_one = r"Catch::Contains\b|Matchers::Contains\b|CATCH_CONFIG_|<catch2/"
+    shim = {"tests/support/catch.hpp", "tests/main.cpp"}
+    failures = [f"{name}: {found[0]}" for file in sorted((SOURCE / "tests").rglob("*.[ch]pp"))
+                if (name := str(file.relative_to(SOURCE))) not in shim
+                for found in re.finditer(only_one, file.read_text())]
+    if failures:
+        raise Failed("\n".join(failures))
+
+
 def macros(options):
     """No header leaves a macro behind."""
     failures = []
