@@ -14,3 +14,16 @@ install(FILES "${CMAKE_CURRENT_BINARY_DIR}/switchboardConfig.cmake"
               cmake/SwitchboardDependencies.cmake cmake/SwitchboardRedis.cmake
               cmake/SwitchboardTls.cmake
         DESTINATION ${package_dir})
+
+# For pkg-config. The prefix is found from where the file is, so that the whole can be moved.
+set(pkgconfig_dir "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+file(RELATIVE_PATH to_prefix "/prefix/${pkgconfig_dir}" "/prefix")
+string(REGEX REPLACE "/$" "" to_prefix "${to_prefix}")
+set(asio_flags "")
+if(NOT SWITCHBOARD_ASIO_INCLUDE_DIR IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
+  set(asio_flags "-I${SWITCHBOARD_ASIO_INCLUDE_DIR}")
+endif()
+foreach(part switchboard switchboard-redis switchboard-tls)
+  configure_file(cmake/${part}.pc.in ${part}.pc @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${part}.pc" DESTINATION ${pkgconfig_dir})
+endforeach()

@@ -266,61 +266,67 @@ TEST_CASE("the battery has a check for presence only where a port has it") {
 }
 
 TEST_CASE("each check fails for a broker that breaks its promise, and says which") {
-  using Catch::Matchers::Contains;
-  CHECK_THAT(found_by("a payload of 16 MiB arrives", Fault::refuses_large_payloads, 2s), Contains("16 MiB"));
+  using Catch::Matchers::ContainsSubstring;
+  CHECK_THAT(found_by("a payload of 16 MiB arrives", Fault::refuses_large_payloads, 2s),
+             ContainsSubstring("16 MiB"));
   CHECK_THAT(
       found_by("a message never comes back to the port that published it", Fault::delivers_to_the_publisher),
-      Contains("never come back"));
+      ContainsSubstring("never come back"));
   CHECK_THAT(found_by("ports that are not subscribed get nothing", Fault::delivers_to_everyone),
-             Contains("get nothing"));
-  CHECK_THAT(found_by("a loss is told by on_gap", Fault::loses_some), Contains("told by on_gap"));
+             ContainsSubstring("get nothing"));
+  CHECK_THAT(found_by("a loss is told by on_gap", Fault::loses_some), ContainsSubstring("told by on_gap"));
   CHECK_THAT(
       found_by("a flood of 100000 publishes without yielding is survived", Fault::refuses_a_flood_silently),
-      Contains("of a flood"));
+      ContainsSubstring("of a flood"));
   CHECK_THAT(found_by("order holds per publisher and channel", Fault::swaps_two),
-             Contains("order of the calls"));
-  CHECK_THAT(found_by("a message arrives at most once", Fault::doubles_some), Contains("at most once"));
-  CHECK_THAT(found_by("names and payloads may hold any bytes", Fault::cuts_names_at_nul), Contains("NUL"));
-  CHECK_THAT(found_by("unsubscribe is immediate", Fault::never_forgets_a_subscription), Contains("may come"));
+             ContainsSubstring("order of the calls"));
+  CHECK_THAT(found_by("a message arrives at most once", Fault::doubles_some),
+             ContainsSubstring("at most once"));
+  CHECK_THAT(found_by("names and payloads may hold any bytes", Fault::cuts_names_at_nul),
+             ContainsSubstring("NUL"));
+  CHECK_THAT(found_by("unsubscribe is immediate", Fault::never_forgets_a_subscription),
+             ContainsSubstring("may come"));
   CHECK_THAT(found_by("a second subscribe changes nothing", Fault::never_forgets_a_subscription),
-             Contains("must end a subscription"));
+             ContainsSubstring("must end a subscription"));
   CHECK_THAT(found_by("subscribe, unsubscribe, subscribe without yielding ends subscribed",
                       Fault::forgets_a_resubscription, 1s),
-             Contains("end subscribed"));
+             ContainsSubstring("end subscribed"));
   CHECK_THAT(
       found_by("after a subscribe is done every later publish arrives", Fault::says_subscribed_too_early, 1s),
-      Contains("done({})"));
+      ContainsSubstring("done({})"));
 }
 
 TEST_CASE("the checks of calls fail for a broker that calls at the wrong time or place") {
-  using Catch::Matchers::Contains;
+  using Catch::Matchers::ContainsSubstring;
   CHECK_THAT(found_by("nothing is called back inside a call", Fault::calls_done_inside),
-             Contains("never inside a call"));
-  CHECK_THAT(found_by("done is called exactly once", Fault::calls_done_twice), Contains("exactly once"));
+             ContainsSubstring("never inside a call"));
+  CHECK_THAT(found_by("done is called exactly once", Fault::calls_done_twice),
+             ContainsSubstring("exactly once"));
   CHECK_THAT(found_by("callbacks run on the port's executor", Fault::calls_done_elsewhere),
-             Contains("on the executor"));
+             ContainsSubstring("on the executor"));
   CHECK_THAT(found_by("a port may be destroyed with calls queued", Fault::calls_done_after_the_end),
-             Contains("no done may be called"));
+             ContainsSubstring("no done may be called"));
   CHECK_THAT(found_by("a port may be moved", Fault::detaches_nothing_when_assigned_to),
-             Contains("must detach"));
+             ContainsSubstring("must detach"));
   CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::loses_some, 2s),
-             Contains("or on_gap must tell"));
+             ContainsSubstring("or on_gap must tell"));
   CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::doubles_some),
-             Contains("once and in order"));
+             ContainsSubstring("once and in order"));
 }
 
 TEST_CASE("the checks of presence fail for a table that is wrong") {
-  using Catch::Matchers::Contains;
+  using Catch::Matchers::ContainsSubstring;
   CHECK_THAT(found_by("presence: every port sees each user once", Fault::lists_a_user_by_port),
-             Contains("each once"));
+             ContainsSubstring("each once"));
   CHECK_THAT(
       found_by("presence: the first enter and the last leave are changes", Fault::calls_every_enter_a_change),
-      Contains("must be none"));
+      ContainsSubstring("must be none"));
   CHECK_THAT(found_by("presence: entering again replaces the info", Fault::keeps_the_first_info),
-             Contains("replace the info"));
-  CHECK_THAT(found_by("presence: versions grow", Fault::has_one_version), Contains("larger version"));
+             ContainsSubstring("replace the info"));
+  CHECK_THAT(found_by("presence: versions grow", Fault::has_one_version),
+             ContainsSubstring("larger version"));
   CHECK_THAT(found_by("presence: entries leave with their port", Fault::leaves_entries_behind, 1s),
-             Contains("leave when the port is destroyed"));
+             ContainsSubstring("leave when the port is destroyed"));
 }
 
 TEST_CASE("a broker that tells of its losses breaks no promise, and the wrapper of these tests none either") {

@@ -1,100 +1,57 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles and runs the C++ in README.md and docs/*.md, checks the syntax of the JavaScript there and in the client's
-README.md, and holds their tables and links against the tree.
+"""Compiles, runs, replays or parses every fenced block of the Markdown pages, by the conventions in docs/blocks.py, and
+holds the pages' tables and links against the tree.
 
-docs_code.py --compiler=g++ [--scratch=DIR] -- COMPILE_FLAGS
-
-A page is one program. Each ```cpp block sees the declarations of those before it and may declare the same names anew.
-A block with an `assert` at the start of a line is a test: its lines become a function that is run. Every other block is
-declarations; a main() in it is compiled and not run, a struct with `authenticate` is checked as an App.
+docs_code.py --compiler=g++ --cmake=cmake [--scratch=DIR] [--page=NAME] -- COMPILE_FLAGS
 """
 import argparse
 import pathlib
 import re
-import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
+from docs import cpp, projects, scripts
+from docs.blocks import Fault, blocks_of
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = ROOT / "include"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+IGNORED = ("build", "node_modules")
+PAGES = sorted(page for page in ROOT.rglob("*.md") if not {*IGNORED} & {*page.relative_to(ROOT).parts})
 
 
-def blocks(page, language="cpp"):
-    """(line of the first line of code, code)"""
-    for match in re.finditer(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S):
-        yield page.read_text().count("\n", 0, match.start(1)) + 1, match.group(1)
+def faults_of(page, options):
+    """What is wrong with the page's blocks, and how many of them are not checked."""
+    name = str(page.relative_to(ROOT)).replace("/", "-")
+    try:
+        blocks = blocks_of(page)
+    except Fault as fault:
+        return [str(fault)], 0
+    checks = {
+        "js": lambda block: scripts.check_javascript(block, options.scratch),
+        "json": scripts.check_json,
+        "sh": lambda block: scripts.check_shell(block, options.presets),
+        "http": scripts.check_http,
+        "cmake": lambda block: projects.check_cmake(block, options),
+    }
+    faults = []
 
+    def attempt(check, *arguments):
+        try:
+            return check(*arguments)
+        except Fault as fault:
+            faults.append(str(fault))
 
-def program(page):
-    """The page's C++ as one translation unit, or nothing if it has none."""
-    includes, body, tests, depth = [], [], [], 0
-    for line, code in blocks(page):
-        includes += [text for text in re.findall(r"^#include .*$", code, re.M) if text not in includes]
-        code = re.sub(r"^#include .*$", "", code, flags=re.M)
-        code = re.sub(r"^int main\(", "inline auto main_of_this_block(", code, flags=re.M)
-        depth += 1
-        body.append(f"namespace block_{depth} {{")
-        if re.search(r"^assert\(", code, re.M):
-            path = "::".join(f"block_{i}" for i in range(1, depth + 1))
-            tests.append(f'  run("{page.name}:{line}", {path}::test);')
-            body.append(f'inline void test() {{\n#line {line} "{page.name}"\n{code}}}')
-        else:
-            body.append(f'#line {line} "{page.name}"\n{code}')
-            for app in re.findall(r"^struct (\w+) {$(?:(?!^}).)*? authenticate\(", code, re.M | re.S):
-                body.append(f"static_assert(switchboard::check_app<{app}>());")
-    if depth == 0:
-        return None
-    runner = """
-#include <cstdlib>
-#include <exception>
-#include <iostream>
-[[maybe_unused]] static void run(const char* where, void (*test)()) {
-  try {
-    test();
-  } catch (const std::exception& error) {
-    std::cerr << where << ": " << error.what() << std::endl;
-    std::exit(1);
-  }
-}
-int main() {
-"""
-    return "\n".join([*includes, *body, "}" * depth, f'#line 1 "runner"{runner}', *tests, "}\n"])
-
-
-def compile_and_run(page, options):
-    """What is wrong with the page's code, if anything."""
-    text = program(page)
-    if text is None:
-        return None
-    source, binary = options.scratch / f"{page.stem}.cpp", options.scratch / page.stem
-    source.write_text(text)
-    compiled = subprocess.run([options.compiler, "-std=c++20", "-O0", *WARNINGS, *options.flags, f"-I{INCLUDE}",
-                               str(source), "-o", str(binary), "-pthread",
-                               *(["-lhiredis"] if "broker/redis_broker.hpp" in text else [])], text=True, capture_output=True)
-    if compiled.returncode != 0:
-        return compiled.stderr
-    ended = subprocess.run([str(binary)], text=True, capture_output=True, timeout=300)
-    return None if ended.returncode == 0 else f"{page.name}: ended with {ended.returncode}\n{ended.stderr}"
-
-
-def javascript_faults(scratch):
-    for page in [*PAGES, ROOT / "clients/js/README.md"]:
-        for line, code in blocks(page, "js"):
-            if "URLSearchParams" in code:
-                yield f"{page.name}:{line}: URLSearchParams writes a space as +, which a server takes for a plus"
-            source = scratch / f"{page.stem}-{line}.mjs"
-            source.write_text("\n" * (line - 1) + code)
-            try:
-                checked = subprocess.run(["node", "--check", str(source)], text=True, capture_output=True)
-            except FileNotFoundError:
-                yield "the JavaScript in the docs is checked by node: install nodejs"
-                return
-            if checked.returncode != 0:
-                yield f"{page.name}: {checked.stderr}"
+    unchecked = [block for block in blocks if block.unchecked]
+    for block in blocks:
+        if block not in unchecked and not block.file and block.language in checks:
+            attempt(checks[block.language], block)
+    written = attempt(projects.write_files, name, blocks, options)
+    attempt(cpp.check_program, name, blocks, options)
+    if written and written[1]:
+        attempt(projects.build, written[1], written[0], options)
+    return faults, len(unchecked)
 
 
 def missing_names():
@@ -148,17 +105,28 @@ def broken_links():
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--compiler", default="g++")
-    parser.add_argument("--scratch", type=pathlib.Path)
+    parser.add_argument("--cmake", default="cmake")
+    parser.add_argument("--asio", default="/usr/include")
+    parser.add_argument("--scratch", type=pathlib.Path, help="keep what is made, here")
+    parser.add_argument("--page", help="only pages whose path has this in it")
     parser.add_argument("flags", nargs="*")
     options = parser.parse_args()
-    failures = [*missing_names(), *broken_links()]
+    options.ctest = str(pathlib.Path(options.cmake).parent / "ctest") if "/" in options.cmake else "ctest"
+    options.definitions = [f"-DCMAKE_CXX_COMPILER={options.compiler}", "-DCMAKE_BUILD_TYPE=Debug",
+                           "-DCMAKE_CXX_FLAGS_DEBUG=", f"-DSWITCHBOARD_ASIO_INCLUDE_DIR={options.asio}"]
+    options.prefix = None
+    options.presets = scripts.presets()
+    pages = [page for page in PAGES if not options.page or options.page in str(page.relative_to(ROOT))]
+    faults, unchecked = [*missing_names(), *broken_links()], 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
         options.scratch = options.scratch or pathlib.Path(folder)
         options.scratch.mkdir(parents=True, exist_ok=True)
-        failures += javascript_faults(options.scratch)
-        failures += [text for text in pool.map(lambda page: compile_and_run(page, options), PAGES) if text]
-    if failures:
-        sys.exit("\n".join(failures))
+        for wrong, not_checked in pool.map(lambda page: faults_of(page, options), pages):
+            faults += wrong
+            unchecked += not_checked
+    print(f"{len(pages)} pages, {unchecked} blocks that cannot be checked")
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":

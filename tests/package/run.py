@@ -21,6 +21,16 @@ SOURCE = HERE.parents[1]
 INCLUDE = SOURCE / "include"
 LAYERS = ["protocol", "patterns", "hub", "broker", "server", "testing"]  # each may include those before it
 MAX_LINES = 500  # of a header; a longer one says in its first comment, in a sentence with "lines", why it is one
+FURTHER_WARNINGS = ["-Wsign-conversion", "-Wold-style-cast", "-Wnon-virtual-dtor", "-Wundef"]
+# What takes long to compile is included where it must be: by those that parse or print JSON in their templates, and by
+# the parser of requests. The others have json_fwd.hpp, or what these include.
+COSTLY = {
+    "nlohmann/json.hpp": {"hub/json_request.hpp", "hub/shard.hpp", "server/server_handle.hpp",
+                          "testing/websocket_test_client.hpp"},
+    "boost/beast": {"protocol/request_parser.hpp"},
+    "boost/asio": set(),
+    "asio.hpp": set(),
+}
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 
 
@@ -28,12 +38,21 @@ class Failed(Exception):
     pass
 
 
-def run(*command, cwd):
+def run(*command, cwd, **environment):
+    if not shutil.which(command[0]):
+        raise Failed(f"this needs {command[0]}: `scripts/setup test` installs it")
     ended = subprocess.run([str(part) for part in command], cwd=cwd, text=True, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT)
+                           stderr=subprocess.STDOUT, env={**os.environ, **environment})
     if ended.returncode != 0:
         raise Failed(f"{' '.join(map(str, command))}\nended with {ended.returncode}:\n{ended.stdout}")
     return ended.stdout
+
+
+def compile_cached(options, source, output, *flags, cwd):
+    """Compiles through ccache where there is one: what has not changed since a run before is not compiled again."""
+    launcher = [shutil.which("ccache")] if shutil.which("ccache") else []
+    run(*launcher, options.compiler, "-std=c++20", "-O0", *WARNINGS, *options.flags, f"-I{INCLUDE}", *flags, "-c", source,
+        "-o", output, cwd=cwd, CCACHE_BASEDIR=str(SOURCE), CCACHE_NOHASHDIR="1")
 
 
 def configure(options, source, build, *definitions):
@@ -43,31 +62,99 @@ def configure(options, source, build, *definitions):
 
 
 def build_and_run_project(options, *definitions):
-    """A copy of the project of that name is configured and built; its one program must end with 0."""
+    """A copy of the project of that name is configured and built; its programs must end with 0."""
     project = options.temporary / "project"
     shutil.copytree(HERE / options.test, project)
-    for shared in ("consumer.cpp", "nothing_but_the_library.cmake"):
+    for shared in ("consumer.cpp", "parts.cpp", "components.cpp", "nothing_but_the_library.cmake"):
         shutil.copy(HERE / shared, project)
     build = options.temporary / "build"
     configure(options, project, build, f"-DSWITCHBOARD_SOURCE={SOURCE}", *definitions)
     run(options.cmake, "--build", build, "-j2", cwd=build)
     programs = [file for file in build.iterdir()
                 if file.is_file() and os.access(file, os.X_OK) and file.suffix == ""]
-    if len(programs) != 1:
-        raise Failed(f"not one program: {programs}")
-    run(programs[0], cwd=build)
+    if not programs:
+        raise Failed("it has built no program")
+    for program in programs:
+        run(program, cwd=build)
 
 
-def find_package(options):
-    build, prefix = options.temporary / "switchboard", options.temporary / "prefix"
+def install(options):
+    """The prefix, which has been moved since it was installed to."""
+    build, prefix = options.temporary / "switchboard", options.temporary / "installed/prefix"
     configure(options, SOURCE, build, "-DSWITCHBOARD_BUILD_TESTS=OFF", "-DSWITCHBOARD_BUILD_EXAMPLES=OFF",
               "-DSWITCHBOARD_BUILD_BENCHMARKS=OFF")
     run(options.cmake, "--install", build, "--prefix", prefix, cwd=build)
+    return (options.temporary / "installed").rename(options.temporary / "moved") / "prefix"
+
+
+def find_package(options):
+    prefix = install(options)
     installed = {file.relative_to(prefix / "include") for file in (prefix / "include").rglob("*.hpp")}
     missing = {file.relative_to(INCLUDE) for file in INCLUDE.rglob("*.hpp")} - installed
     if missing:
         raise Failed(f"not installed: {sorted(map(str, missing))}")
     build_and_run_project(options, f"-DCMAKE_PREFIX_PATH={prefix}")
+
+
+def missing_packages(options):
+    """A package that is not there, or is too old, is named in one sentence; the core does without those of its parts."""
+    prefix = install(options)
+    project = options.temporary / "project"
+    project.mkdir()
+    (project / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.25)\nproject(user LANGUAGES CXX)\n"
+                                            "find_package(switchboard ${ARGUMENTS})\n")
+    old_asio = options.temporary / "old/asio"
+    old_asio.mkdir(parents=True)
+    (old_asio / "awaitable.hpp").touch()
+    (old_asio / "version.hpp").write_text("#define ASIO_VERSION 102100 // 1.21.0\n")
+    without = "-DCMAKE_DISABLE_FIND_PACKAGE_"
+    neither_part = [without + "OpenSSL=1", "-DCMAKE_IGNORE_PATH=/usr/include"]  # where hiredis is
+
+    def user_of(arguments, *definitions):
+        """What CMake says against it, on one line."""
+        build = options.temporary / "user"
+        shutil.rmtree(build, ignore_errors=True)
+        try:
+            configure(options, project, build, f"-DCMAKE_PREFIX_PATH={prefix}", f"-DARGUMENTS={arguments}", *definitions)
+            return "found"
+        except Failed as failed:
+            return " ".join(str(failed).split())
+
+    for arguments, definitions, sentence in [
+        ("REQUIRED", neither_part, "found"),
+        ("OPTIONAL_COMPONENTS;redis;tls", neither_part, "found"),
+        ("REQUIRED;COMPONENTS;redis", neither_part, "switchboard::redis needs hiredis (Debian: libhiredis-dev)."),
+        ("REQUIRED;COMPONENTS;tls", neither_part, "switchboard::tls needs OpenSSL 1.1.1 or newer (Debian: libssl-dev)."),
+        ("REQUIRED;COMPONENTS;deflate", [],
+         "switchboard has the components redis and tls, and none with the name deflate."),
+        ("REQUIRED", [without + "Boost=1"], "switchboard needs the headers of Boost 1.81 or newer"),
+        ("REQUIRED", [without + "nlohmann_json=1"], "switchboard needs nlohmann_json 3.11 or newer"),
+        ("REQUIRED", [f"-DSWITCHBOARD_ASIO_INCLUDE_DIR={old_asio.parent}"],
+         "switchboard needs standalone Asio 1.22 or newer"),
+        ("QUIET", [without + "Boost=1"], "found"),  # and not an end of the user's project
+    ]:
+        said = user_of(arguments, *definitions)
+        if sentence not in said or (sentence == "found") != (said == "found"):
+            raise Failed(f"find_package(switchboard {arguments}) with {definitions} does not say `{sentence}`:\n{said}")
+
+
+def pkg_config(options):
+    """What pkg-config says is all that a program needs; also when all has been moved since it was installed."""
+    pkgconfig = shutil.which("pkg-config")
+    if not pkgconfig:
+        raise Failed("this needs pkg-config: install pkg-config")
+    prefix = install(options)
+
+    def flags_of(*packages):
+        return run(pkgconfig, "--cflags", "--libs", *packages, cwd=options.temporary,
+                   PKG_CONFIG_PATH=str(prefix / "share/pkgconfig")).split()
+
+    for source, packages in [("parts", ["switchboard"]), ("components", ["switchboard-redis", "switchboard-tls"])]:
+        program = options.temporary / source
+        others = [flag for flag in options.flags if flag.startswith("-DASIO_HAS")]  # what this compiler needs
+        run(options.compiler, "-std=c++20", "-O0", *others, HERE / f"{source}.cpp", "-o", program, *flags_of(*packages),
+            cwd=options.temporary)
+        run(program, cwd=options.temporary)
 
 
 def plain(options):
@@ -90,10 +177,10 @@ def plain(options):
 def headers_alone(options):
     """Every header compiles when nothing is included before it, and with what every Asio has."""
     def failure(header):
-        command = [options.compiler, "-std=c++20", *WARNINGS, *options.flags, f"-I{INCLUDE}", "-fsyntax-only",
-                   "-DASIO_NO_DEPRECATED", "-x", "c++", "-include", header, os.devnull]
+        source = options.temporary / (str(header).replace("/", "-") + ".cpp")
+        source.write_text(f"#include <{header}>\n")
         try:
-            run(*command, cwd=options.temporary)
+            compile_cached(options, source.name, source.stem + ".o", "-DASIO_NO_DEPRECATED", cwd=options.temporary)
         except Failed as error:
             return f"{header}: {error}"
 
@@ -105,17 +192,71 @@ def headers_alone(options):
     print(f"{len(headers)} headers")
 
 
+def everything(options):
+    """All templates, instantiated: no warning, no state, nothing outside of the inline namespace."""
+    objects = options.temporary / "everything.o"
+    compile_cached(options, "tests/package/everything.cpp", objects, *FURTHER_WARNINGS, "-DASIO_NO_DEPRECATED", cwd=SOURCE)
+    failures = []
+    for line in run("objdump", "--syms", "--demangle", objects, cwd=options.temporary).splitlines():
+        symbol = re.match(r"[0-9a-f]+ .{7} (\S+)\s+[0-9a-f]+ +(?:\.hidden )?(.*)", line)
+        if not symbol:
+            continue
+        section, name = symbol.groups()
+        is_ours = re.match(r"(?:guard variable for )?switchboard::", name)
+        is_writable = re.match(r"\.(data|bss|tdata|tbss)(?!\.rel\.ro)", section) or section == "*COM*"
+        if is_ours and is_writable and not name.endswith("_category()::category"):  # compared by address, never written
+            failures.append(f"this is state: {name} ({section})")
+        if is_ours and not re.match(r"(?:guard variable for )?switchboard::v1::", name):
+            failures.append(f"this is not in the inline namespace v1: {name}")
+    if failures:
+        raise Failed("\n".join(failures))
+
+
+def catch2_names(options):
+    """What Catch2 v2 and v3 both have is what the tests use; the shim is what includes either."""
+    only_one = r"Catch::Contains\b|Matchers::Contains\b|CATCH_CONFIG_|<catch2/"
+    shim = {"tests/support/catch.hpp", "tests/main.cpp"}
+    failures = [f"{name}: {found[0]}" for file in sorted((SOURCE / "tests").rglob("*.[ch]pp"))
+                if (name := str(file.relative_to(SOURCE))) not in shim
+                for found in re.finditer(only_one, file.read_text())]
+    if failures:
+        raise Failed("\n".join(failures))
+
+
+def macros(options):
+    """No header leaves a macro behind."""
+    failures = []
+    for file in sorted(INCLUDE.rglob("*.hpp")):
+        text = file.read_text()
+        left = {*re.findall(r"^# *define (\w+)", text, re.M)} - {*re.findall(r"^# *undef (\w+)", text, re.M)}
+        failures += [f"{file.relative_to(INCLUDE)} leaves {name}" for name in sorted(left)]
+    if failures:
+        raise Failed("\n".join(failures))
+
+
 def requirements(options):
-    """What the library cannot do without, it asks for in one sentence."""
-    for flag in ("-fno-exceptions", "-fno-rtti"):
+    """What the library cannot do without, it asks for in one sentence, and nothing else is said."""
+    for header, flags, sentence in [
+        ("hub/fwd.hpp", ["-fno-exceptions"], "switchboard needs exceptions and RTTI"),
+        ("protocol/opcode.hpp", ["-fno-rtti"], "switchboard needs exceptions and RTTI"),
+        ("switchboard.hpp", ["-std=c++17"], "switchboard needs C++20: compile with -std=c++20"),
+        ("patterns/pubsub_manager.hpp", ["-std=c++17"], "switchboard needs C++20: compile with -std=c++20"),
+        ("broker/redis_broker.hpp", ["-std=c++17"], "switchboard needs C++20: compile with -std=c++20"),
+        ("switchboard.hpp", ["-DASIO_DISABLE_CO_AWAIT", "-UASIO_HAS_CO_AWAIT"], "Asio sees no coroutines: compile with"),
+    ]:
+        where = f"{header} with {' '.join(flags)}"
         try:
-            run(options.compiler, "-std=c++20", flag, *options.flags, f"-I{INCLUDE}", "-fsyntax-only", "-x", "c++",
-                "-include", "switchboard/hub/fwd.hpp", os.devnull, cwd=options.temporary)
-        except Failed as error:
-            if "switchboard needs exceptions and RTTI" not in str(error):
-                raise
+            run(options.compiler, "-std=c++20", *options.flags, *flags, f"-I{INCLUDE}", "-fsyntax-only", "-x", "c++",
+                "-include", f"switchboard/{header}", os.devnull, cwd=options.temporary)
+        except Failed as failed:
+            errors = re.findall(r"error: (.*)", str(failed))
+            if len(errors) != 2 or sentence not in errors[0] or "see-the-error-above" not in errors[1]:
+                raise Failed(f"{where} does not say `{sentence}` alone:\n{failed}")
         else:
-            raise Failed(f"compiles with {flag}")
+            raise Failed(f"{where} compiles")
+    leaves = [file for file in INCLUDE.rglob("*.hpp") if "#include <switchboard/" not in file.read_text()]
+    if leaves != [INCLUDE / "switchboard/requirements.hpp"]:
+        raise Failed(f"these include neither requirements.hpp nor what does: {leaves}")
 
 
 def layers(options):
@@ -129,6 +270,9 @@ def layers(options):
         for included in re.findall(r'^#include <switchboard/(\w+)/', text, re.M):
             if layer in LAYERS and LAYERS.index(included) > LAYERS.index(layer):
                 failures.append(f"{name} includes {included}/, which stands on it")
+        for costly, takers in COSTLY.items():
+            if re.search(rf"^#include <{re.escape(costly)}", text, re.M) and "/".join(name.parts[1:]) not in takers:
+                failures.append(f"{name} includes {costly}, which costs every user's compiler")
         if re.search(r'^#include "', text, re.M):
             failures.append(f'{name} includes with quotes')
         if not text.startswith("// SPDX-License-Identifier: MIT\n") or "#pragma once" not in text:

@@ -206,7 +206,7 @@ TEST_CASE("what the factory throws comes out of the constructor, and the port is
 TEST_CASE("a port in use is an exception of the constructor that names it") {
   TestServer<Plain> first;
   CHECK_THROWS_WITH(sb::Server<Plain>({.address = "127.0.0.1", .port = first.port()}),
-                    Catch::Matchers::Contains("127.0.0.1:" + std::to_string(first.port())));
+                    Catch::Matchers::ContainsSubstring("127.0.0.1:" + std::to_string(first.port())));
 }
 
 TEST_CASE("health, readiness and metrics are answered on the port, beside the WebSocket") {
@@ -220,11 +220,12 @@ TEST_CASE("health, readiness and metrics are answered on the port, beside the We
   subscribe(socket, "news");
   const std::string metrics = get(server.port(), "/metrics");
   CHECK(status_of(metrics) == 200);
-  CHECK_THAT(metrics, Catch::Matchers::Contains("Content-Type: text/plain; version=0.0.4"));
-  CHECK_THAT(metrics, Catch::Matchers::Contains(
+  CHECK_THAT(metrics, Catch::Matchers::ContainsSubstring("Content-Type: text/plain; version=0.0.4"));
+  CHECK_THAT(metrics, Catch::Matchers::ContainsSubstring(
                           "\n# TYPE switchboard_connections gauge\nswitchboard_connections 1\n"));
-  CHECK_THAT(metrics, Catch::Matchers::Contains("\nswitchboard_subscriptions 1\n"));
-  CHECK_THAT(metrics, Catch::Matchers::Contains("\n# TYPE switchboard_connections_opened_total counter\n"));
+  CHECK_THAT(metrics, Catch::Matchers::ContainsSubstring("\nswitchboard_subscriptions 1\n"));
+  CHECK_THAT(metrics,
+             Catch::Matchers::ContainsSubstring("\n# TYPE switchboard_connections_opened_total counter\n"));
 }
 
 TEST_CASE("metrics are summed over shards") {
@@ -272,11 +273,11 @@ TEST_CASE("static files are served by their path, to HEAD without the body") {
       {.static_files = {{"/", "text/html; charset=utf-8", page}, {"/app.js", "text/javascript", "1;"}}});
   const std::string answer = get(server.port(), "/?anything");
   CHECK(status_of(answer) == 200);
-  CHECK_THAT(answer, Catch::Matchers::Contains("Content-Type: text/html; charset=utf-8\r\n"));
+  CHECK_THAT(answer, Catch::Matchers::ContainsSubstring("Content-Type: text/html; charset=utf-8\r\n"));
   CHECK(body_of(answer) == page);
   CHECK(body_of(get(server.port(), "/app.js")) == "1;");
   const std::string head = http(server.port(), "HEAD", "/");
-  CHECK_THAT(head, Catch::Matchers::Contains("Content-Length: 300000\r\n"));
+  CHECK_THAT(head, Catch::Matchers::ContainsSubstring("Content-Length: 300000\r\n"));
   CHECK(body_of(head).empty());
   for (const auto* path : {"/app", "/app.js/", "/../app.js", "//", "/%2e%2e/etc/passwd"})
     CHECK(status_of(get(server.port(), path)) == 404);

@@ -7,6 +7,8 @@
 #include <memory>
 #include <utility>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// A bounded queue between exactly one pushing and one popping thread. Neither ever waits or locks.

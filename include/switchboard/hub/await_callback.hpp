@@ -7,9 +7,10 @@
 
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
-#include <asio/awaitable.hpp>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
+
+#include <switchboard/hub/awaitable.hpp>
 
 namespace switchboard::inline v1::detail {
 

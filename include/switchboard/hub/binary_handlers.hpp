@@ -2,8 +2,7 @@
 #pragma once
 #include <optional>
 
-#include <asio/awaitable.hpp>
-
+#include <switchboard/hub/awaitable.hpp>
 #include <switchboard/hub/connection.hpp>
 #include <switchboard/patterns/binary_dispatcher.hpp>
 

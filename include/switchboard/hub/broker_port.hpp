@@ -10,6 +10,8 @@
 #include <system_error>
 #include <vector>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// What travels between shards and nodes: opaque to a broker, immutable, shared by threads. Any bytes, NUL

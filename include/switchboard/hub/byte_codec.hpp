@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Appends numbers (big-endian) and strings behind their lengths to a string.

@@ -8,9 +8,8 @@
 #include <string_view>
 #include <utility>
 
-#include <asio/awaitable.hpp>
-
 #include <switchboard/hub/await_callback.hpp>
+#include <switchboard/hub/awaitable.hpp>
 #include <switchboard/hub/json_text.hpp>
 #include <switchboard/hub/shard.hpp>
 

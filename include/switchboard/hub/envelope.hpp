@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// What travels between hubs through a broker, which does not look inside.

@@ -3,6 +3,8 @@
 #include <string>
 #include <system_error>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Why a call of the App's, or of another thread's, was not carried out.

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// A client's mistake, told in an `error` frame; the connection lives (protocol.md, "Errors").

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#if !defined(__cpp_exceptions) || !defined(__cpp_rtti)
-#error "switchboard needs exceptions and RTTI: compile without -fno-exceptions and -fno-rtti"
-#endif
+#include <switchboard/requirements.hpp>
 
 // Names that a user's struct mentions in its signatures, so that its checks need none of the definitions.
 namespace switchboard::inline v1 {

@@ -10,9 +10,9 @@
 #include <string_view>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
 
 #include <switchboard/hub/app_traits.hpp>
+#include <switchboard/hub/awaitable.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/options.hpp>
 #include <switchboard/patterns/time.hpp>

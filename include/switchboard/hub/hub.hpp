@@ -16,10 +16,10 @@
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
 
 #include <switchboard/hub/app_check.hpp>
 #include <switchboard/hub/app_types.hpp>
+#include <switchboard/hub/awaitable.hpp>
 #include <switchboard/hub/binary_handlers.hpp>
 #include <switchboard/hub/broker_port.hpp>
 #include <switchboard/hub/channel_links.hpp>

@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// A number that one thread counts and any thread may read. No locked instruction: it has a single writer.

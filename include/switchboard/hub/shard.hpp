@@ -13,11 +13,11 @@
 #include <vector>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/awaitable.hpp>
 #include <nlohmann/json.hpp>
 
 #include <switchboard/hub/app_traits.hpp>
 #include <switchboard/hub/await_callback.hpp>
+#include <switchboard/hub/awaitable.hpp>
 #include <switchboard/hub/broker_port.hpp>
 #include <switchboard/hub/command.hpp>
 #include <switchboard/hub/errc.hpp>

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Objects at small dense numbers that are used again, each use under a new generation. Addresses never

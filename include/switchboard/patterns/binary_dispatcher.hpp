@@ -12,6 +12,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// What is said about a handler when it is registered.

@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// A growing queue in one block of memory. The first element lives inside; a block comes with the second and

@@ -2,6 +2,8 @@
 #pragma once
 #include <chrono>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// A length of time. Never a bare integer in this library's interfaces.

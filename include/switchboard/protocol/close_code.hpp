@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Why a WebSocket is closed (RFC 6455 §7.4 and the IANA registry; from 4000 on this library's own).

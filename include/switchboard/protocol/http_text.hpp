@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Compares as HTTP does where case does not matter: by ASCII letters alone.

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Appends `text` (valid UTF-8) as a JSON string, quotes included (RFC 8259 §7).

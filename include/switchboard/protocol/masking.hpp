@@ -6,6 +6,8 @@
 #include <cstring>
 #include <span>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// The four bytes with which a client hides each frame's payload (RFC 6455 §5.3).

@@ -8,6 +8,8 @@
 #include <new>
 #include <span>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Where a message that does not arrive at once is put together. It at least doubles when it grows, so that

@@ -2,6 +2,8 @@
 #pragma once
 #include <cstdint>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// What a WebSocket frame carries (RFC 6455 §5.2).

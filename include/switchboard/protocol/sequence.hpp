@@ -3,6 +3,8 @@
 #include <compare>
 #include <cstdint>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// The number of a message within one session: the first is 1, each next one more; 0 means "none yet".

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Checks UTF-8 that arrives in pieces (RFC 3629 §4: no overlong forms, no surrogates, nothing above

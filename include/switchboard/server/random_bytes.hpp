@@ -10,6 +10,8 @@
 #include <span>
 #include <unistd.h>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Bytes no one can guess, from the operating system.

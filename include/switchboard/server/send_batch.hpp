@@ -10,6 +10,8 @@
 #include <string_view>
 #include <sys/uio.h>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// What one write will carry: small pieces copied side by side into a buffer that all connections of a shard

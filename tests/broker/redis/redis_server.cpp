@@ -55,7 +55,8 @@ TEST_CASE("a program that is not installed is told by name, and what to install"
 }
 
 TEST_CASE("a redis-server that does not start is told with its log") {
-  REQUIRE_THROWS_WITH(RedisServer({"--no-such-option", "1"}), Catch::Contains("no-such-option"));
+  REQUIRE_THROWS_WITH(RedisServer({"--no-such-option", "1"}),
+                      Catch::Matchers::ContainsSubstring("no-such-option"));
 }
 
 TEST_CASE("several servers of the fixture know nothing of each other") {

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace in_memory {
 

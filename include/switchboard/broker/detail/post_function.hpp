@@ -7,6 +7,8 @@
 #include <asio/any_io_executor.hpp>
 #include <asio/post.hpp>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1::detail {
 
 /// Runs the function later, on the executor. One type of function for all callers: what Asio needs for a post

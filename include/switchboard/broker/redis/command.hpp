@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace redis {
 

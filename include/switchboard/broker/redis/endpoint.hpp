@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace redis {
 

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// What went wrong between a RedisBroker and one of its servers. Each is counted by itself in the metrics.

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace redis {
 

@@ -11,6 +11,8 @@
 
 #include <hiredis/read.h>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace redis {
 

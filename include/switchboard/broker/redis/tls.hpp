@@ -125,7 +125,9 @@ class TlsStream final : public Stream {
     if (error) return error;
     std::error_code is_name;
     asio::ip::make_address(name, is_name);
-    if (is_name && SSL_set_tlsext_host_name(stream_.native_handle(), name.c_str()) != 1)
+    if (is_name &&
+        SSL_ctrl(stream_.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                 const_cast<char*>(name.c_str())) != 1)  // SSL_set_tlsext_host_name, without its casts
       return std::make_error_code(std::errc::invalid_argument);
     return {};
   }

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace redis {
 

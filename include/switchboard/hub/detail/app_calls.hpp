@@ -10,10 +10,10 @@
 #include <utility>
 #include <variant>
 
-#include <asio/awaitable.hpp>
 #include <nlohmann/json_fwd.hpp>
 
 #include <switchboard/hub/app_traits.hpp>
+#include <switchboard/hub/awaitable.hpp>
 
 // Whether each member of an App can be called as the hub calls it: on an App that is not const, with
 // Connection and BinaryHandlers as lvalues, User and the request as const lvalues, and all else as rvalues.

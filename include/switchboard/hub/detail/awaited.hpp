@@ -3,7 +3,7 @@
 #pragma once
 #include <version>
 
-#include <asio/awaitable.hpp>
+#include <switchboard/hub/awaitable.hpp>
 
 namespace switchboard::inline v1::detail {
 

@@ -3,6 +3,8 @@
 #pragma once
 #include <type_traits>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1::detail {
 
 // Beside an App that has a member of the same name, naming one of these is ambiguous, and so ill-formed: this

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1::detail {
 
 /// Spreads a hash over 32 bits; `std::hash` of a number is often the number itself.
