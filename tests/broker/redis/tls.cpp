@@ -17,7 +17,8 @@ namespace {
 /// A stream whose operations are waited for.
 class Client {
  public:
-  explicit Client(const sb::TlsOptions& options) : stream(context_, counters_, std::make_shared<TlsContext>(options)) {}
+  explicit Client(const sb::TlsOptions& options)
+      : stream(context_, counters_, std::make_shared<TlsContext>(options)) {}
 
   std::error_code connect(const Endpoint& endpoint) {
     std::optional<std::error_code> result;
