@@ -3,10 +3,12 @@
 // What every case starts from: structs that pass, whose members a case hides with wrong ones.
 #include <map>
 #include <memory>
+#include <vector>
+
 #include <nlohmann/json.hpp>
+
 #include <switchboard/hub/app_check.hpp>
 #include <switchboard/hub/connection.hpp>
-#include <vector>
 
 namespace sb = switchboard;
 using json = nlohmann::json;

@@ -22,6 +22,6 @@ class Shard;
 template <class App>
 class BinaryHandlers;
 template <class App, class Host>
-class Hub;
+class Hub;  // NOLINT(cppcoreguidelines-virtual-class-destructor): final, as its definition says
 
 }  // namespace switchboard::inline v1

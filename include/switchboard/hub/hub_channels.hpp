@@ -212,6 +212,7 @@ void Hub<App, Host>::tell_gap(std::string_view channel) {
     return;
   }
   std::vector<ConnectionId> sessions;
+  sessions.reserve(sessions_.size());
   for (const auto& [session, slot] : sessions_) sessions.push_back(id_of(slot));
   for (const ConnectionId id : sessions)
     if (const auto names = subscribers_.channels_of(id);

@@ -21,8 +21,8 @@ namespace switchboard::inline v1 {
 class SendBatch {
  public:
   static constexpr std::size_t copy_limit =
-      4 * 1024;  ///< measured: below, a copy is cheaper than an entry of its own
-  static constexpr std::size_t buffer_bytes = 64 * 1024;
+      4096;  ///< measured: below, a copy is cheaper than an entry of its own
+  static constexpr std::size_t buffer_bytes = 65536;
   static constexpr std::size_t max_pieces = 64;
 
   /// Takes a piece that stays where it is until the write is done. False: no more, please.

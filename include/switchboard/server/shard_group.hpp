@@ -144,6 +144,7 @@ class ShardGroup {
 
   std::vector<End> ends() const {
     std::vector<End> result;
+    result.reserve(size());
     for (unsigned i = 0; i < size(); ++i) result.push_back({loops_[i], contexts_[i]});
     return result;
   }

@@ -151,6 +151,7 @@ class TestApp final : private TestParticipant {
       hubs_.push_back(std::make_unique<HubType>(*hosts_.back(), hub_options, i, options.shards));
     }
     std::vector<Host*> hosts;
+    hosts.reserve(hosts_.size());
     for (const auto& host : hosts_) hosts.push_back(host.get());
     for (unsigned i = 0; i < options.shards; ++i) {
       hosts_[i]->set_hub(*hubs_[i], hosts, commands_);

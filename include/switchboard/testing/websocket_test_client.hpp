@@ -354,7 +354,8 @@ class WebSocketTestClient {
                        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     if (!origin_.empty()) text += "Origin: " + origin_ + "\r\n";
-    for (const auto& [name, value] : options.headers) text += name + ": " + value + "\r\n";
+    for (const auto& [name, value] : options.headers)
+      text.append(name).append(": ").append(value).append("\r\n");
     return text + "\r\n";
   }
 

@@ -17,7 +17,6 @@ using redis_test::Node;
 using redis_test::quick_options;
 using redis_test::RedisCluster;
 using redis_test::RedisSentinels;
-using redis_test::RedisServer;
 using redis_test::subscribe;
 using redis_test::text;
 using redis_test::until;

@@ -16,7 +16,7 @@
 namespace switchboard::inline v1 {
 namespace redis {
 
-class Node;
+class Node;  // NOLINT(cppcoreguidelines-virtual-class-destructor): final, as its definition says
 class PortState;
 
 /// What a port asks of the broker's thread.

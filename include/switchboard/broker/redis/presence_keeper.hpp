@@ -206,6 +206,7 @@ class PresenceKeeper {
         [this, dead](Reply* reply) {
           if (reply == nullptr || reply->is_error()) return;  // again with the next renewal
           std::vector<std::string> channels;
+          channels.reserve(reply->elements.size());
           for (Reply* element : reply->elements) channels.push_back(std::move(element->text));
           bury(dead, channels);
         },

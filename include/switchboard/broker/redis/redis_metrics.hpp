@@ -76,6 +76,7 @@ inline constexpr std::array<std::string_view, redis_errc_count> error_labels{
 
 inline std::vector<BrokerMetric> to_metrics(const Counters& counters) {
   std::vector<BrokerMetric> list;
+  list.reserve(counter_descriptions.size() + redis_errc_count);
   for (const auto& one : counter_descriptions)
     list.push_back({one.name, one.help, {}, (counters.*one.counter).value()});
   for (std::size_t i = 0; i < redis_errc_count; ++i)

@@ -60,6 +60,7 @@ class IndependentServers final : public Topology {
  private:
   static std::vector<std::string> names(const std::vector<Url>& urls) {
     std::vector<std::string> list;
+    list.reserve(urls.size());
     for (const Url& url : urls) list.push_back(url.name());
     return list;
   }

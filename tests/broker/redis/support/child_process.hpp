@@ -102,6 +102,7 @@ class ChildProcess {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(126);
     const int output = ::open(log_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (output < 0) ::_exit(126);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
     ::execv(pointers[0], pointers.data());

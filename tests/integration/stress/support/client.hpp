@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <sys/epoll.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -12,9 +10,11 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <switchboard/testing/client_frames.hpp>
+#include <sys/epoll.h>
 #include <utility>
 #include <vector>
+
+#include <switchboard/testing/client_frames.hpp>
 
 #include "server/tcp_client.hpp"
 

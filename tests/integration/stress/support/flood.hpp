@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-#include <sys/epoll.h>
-
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/epoll.h>
 #include <thread>
 #include <utility>
 #include <vector>
