@@ -79,7 +79,7 @@ TEST_CASE("what is no step of a handover, cut short, too long or of another vers
     for (std::size_t size = 0; size < bytes.size() - (is_chunk ? 5 : 0); ++size)
       CHECK_FALSE(HandoverMessage::decode(std::string_view(bytes).substr(0, size)));
     if (!is_chunk) CHECK_FALSE(HandoverMessage::decode(bytes + "x"));
-    for (const std::size_t place : {0, 1}) {
+    for (const std::size_t place : {std::size_t{0}, std::size_t{1}}) {
       std::string other = bytes;
       other[place] = 99;
       CHECK_FALSE(HandoverMessage::decode(other));

@@ -9,11 +9,10 @@ Nothing is installed. Of Catch2 the source package is taken, since a library of 
 import argparse
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 
-from run import FURTHER_WARNINGS, HERE, INCLUDE, SOURCE, WARNINGS, Failed, configure, install, run
+from run import FURTHER_WARNINGS, HERE, INCLUDE, SOURCE, WARNINGS, Failed, configure, run
 
 RELEASE = "trixie"
 BOOSTS = ["libboost1.83-dev", "libboost1.88-dev"]
@@ -65,25 +64,20 @@ def compile_everything(options, boost):
 
 
 def run_tests(options, boost):
-    """Unit tests on Catch2 v3, and a server of an installed switchboard."""
+    """Unit tests on Catch2 v3; and a server with a client of Beast's."""
     boost_config = next((options.cache / boost).rglob("Boost-*/BoostConfig.cmake")).parent
     json_config = next((options.cache / "nlohmann-json3-dev").rglob("nlohmann_jsonConfig.cmake")).parent
     newer = [f"-DBoost_DIR={boost_config}", f"-Dnlohmann_json_DIR={json_config}"]
-    build = options.temporary / "tests"
-    configure(options, SOURCE, build, f"-DCatch2_DIR={make_catch2(options.cache)}", *newer,
-              "-DSWITCHBOARD_BUILD_EXAMPLES=ON", "-DSWITCHBOARD_BUILD_BENCHMARKS=OFF")
-    programs = ["test_protocol", "test_patterns"]
-    run(options.cmake, "--build", build, f"-j{options.jobs}", "--target", *programs, "example_quickstart", cwd=build)
-    for program in programs:
-        print(program, run(build / "tests" / program, cwd=build).strip().splitlines()[-1])
-    prefix = install(options)
-    user = options.temporary / "user"
-    shutil.copytree(HERE / "find_package", user)
-    for file in ("consumer.cpp", "components.cpp"):
-        shutil.copy(HERE / file, user)
-    configure(options, user, user / "build", f"-DCMAKE_PREFIX_PATH={prefix}", *newer)
-    run(options.cmake, "--build", user / "build", f"-j{options.jobs}", cwd=user)
-    run(user / "build/consumer", cwd=user)
+    for project, target, definitions in [
+        (SOURCE, "test_patterns", [f"-DCatch2_DIR={make_catch2(options.cache)}", "-DSWITCHBOARD_BUILD_EXAMPLES=OFF",
+                                   "-DSWITCHBOARD_BUILD_BENCHMARKS=OFF"]),
+        (HERE / "with_boost_asio", "with_boost_asio", [f"-DSWITCHBOARD_SOURCE={SOURCE}"]),
+    ]:
+        build = options.temporary / target
+        configure(options, project, build, *newer, *definitions)
+        run(options.cmake, "--build", build, f"-j{options.jobs}", "--target", target, cwd=build)
+        program = next(file for file in build.rglob(target) if file.is_file())
+        print(target, run(program, cwd=build).strip().splitlines()[-1], sep=": ")
 
 
 def main():

@@ -55,9 +55,19 @@ def compile_cached(options, source, output, *flags, cwd):
         "-o", output, cwd=cwd, CCACHE_BASEDIR=str(SOURCE), CCACHE_NOHASHDIR="1")
 
 
+def compiler_for_cmake(options):
+    """The compiler through ccache. As a launcher it would hide one that the library sets in its user's project."""
+    if not shutil.which("ccache"):
+        return options.compiler
+    wrapper = options.temporary / "compiler"
+    wrapper.write_text(f'#!/bin/sh\nCCACHE_BASEDIR={options.temporary} CCACHE_NOHASHDIR=1 exec ccache {options.compiler} "$@"\n')
+    wrapper.chmod(0o755)
+    return wrapper
+
+
 def configure(options, source, build, *definitions):
     run(options.cmake, "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_CXX_FLAGS_DEBUG=-O0",
-        f"-DCMAKE_CXX_COMPILER={options.compiler}", f"-DSWITCHBOARD_ASIO_INCLUDE_DIR={options.asio}",
+        f"-DCMAKE_CXX_COMPILER={compiler_for_cmake(options)}", f"-DSWITCHBOARD_ASIO_INCLUDE_DIR={options.asio}",
         *definitions, cwd=build.parent)
 
 

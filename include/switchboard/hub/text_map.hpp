@@ -7,6 +7,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// std::hash for maps that are asked with a string_view.

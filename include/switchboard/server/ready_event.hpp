@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 namespace net {
 

@@ -33,7 +33,10 @@ class Dialogue {
     place_ = std::move(place);
     return *this;
   }
-  void send(const std::string& name, std::string_view text) { connection(name).send_text(text); }
+  void send(const std::string& name, std::string_view text) {
+    connection(name).send_text(text);
+    app_.run();
+  }
   void expect(const std::string& name, std::string_view pattern) {
     auto& client = connection(name);
     const bool is_welcome = pattern.starts_with(R"({"type":"welcome")");

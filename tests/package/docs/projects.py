@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Builds what a page tells its reader to write: CMake snippets, and files with a CMakeLists.txt."""
+import os
 import re
 import shutil
 import subprocess
@@ -15,8 +16,9 @@ lock = Lock()
 
 
 def run(place, *command, cwd):
+    environment = {**os.environ, "CCACHE_BASEDIR": str(cwd), "CCACHE_NOHASHDIR": "1"}
     ended = subprocess.run([str(part) for part in command], cwd=cwd, text=True, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT)
+                           stderr=subprocess.STDOUT, env=environment)
     if ended.returncode != 0:
         raise Fault(f"{place}: {' '.join(map(str, command))}\nended with {ended.returncode}:\n{ended.stdout}")
 
@@ -42,7 +44,8 @@ def configure(block, project, options):
         if not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(ROOT, target_is_directory=True)
-    run(block.place, options.cmake, "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}",
+    launcher = ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []
+    run(block.place, options.cmake, "-S", project, "-B", project / "build", f"-DCMAKE_PREFIX_PATH={prefix}", *launcher,
         f"-DFETCHCONTENT_SOURCE_DIR_SWITCHBOARD={ROOT}", f"-DCMAKE_CXX_FLAGS=-O0 {' '.join(WARNINGS)}",
         *options.definitions, cwd=project)
 
