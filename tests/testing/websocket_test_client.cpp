@@ -130,6 +130,8 @@ TEST_CASE("a receive of the wrong kind says what has come instead, and leaves it
   sb::testing::TestApp<Chat> app;
   auto ws = sb::testing::WebSocketTestClient{app, token}.connect(plain);
   using Catch::Matchers::ContainsSubstring;
+  const std::string next_line = "websocket_test_client.cpp:" + std::to_string(__LINE__ + 1);
+  CHECK_THROWS_WITH(ws.receive_json(), ContainsSubstring(next_line));
   CHECK_THROWS_WITH(ws.receive_text(), ContainsSubstring("a text message") && ContainsSubstring("nothing"));
   ws.send_json({{"id", 5}});
   CHECK_THROWS_WITH(ws.receive_raw(), ContainsSubstring("a binary message") && ContainsSubstring("\"id\":5"));

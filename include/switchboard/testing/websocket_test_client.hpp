@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -69,6 +70,8 @@ class TestConnection {
  public:
   /// What is sent and received.
   using Json = nlohmann::json;
+  /// A line of the test, for what a receive throws.
+  using Where = std::source_location;
 
   /// What WebSocketTestClient::connect makes of its socket.
   TestConnection(TestApp<App>& app, std::shared_ptr<TestSocket> socket, bool is_stateful, bool answer_pings)
@@ -101,36 +104,41 @@ class TestConnection {
   /// Sends any bytes, a part of a frame included.
   void send_bytes(std::string_view bytes) { state_->socket->to_server += bytes; }
 
-  // Receiving: each runs what is ready, and throws std::runtime_error if nothing of its kind is next.
+  // Receiving: each runs what is ready, and throws std::runtime_error if nothing of its kind is next: what
+  // came instead, and `where` the call stands, for tests whose framework would not say.
   /// The next frame, if that is text. Throws nlohmann's parse_error where it is no JSON.
-  Json receive_json() { return Json::parse(receive_text()); }
+  Json receive_json(Where where = Where::current()) { return Json::parse(receive_text(where)); }
   /// The next frame's text, if that is a text frame.
-  std::string receive_text() { return receive(Opcode::text, "a text message"); }
+  std::string receive_text(Where where = Where::current()) {
+    return receive(Opcode::text, "a text message", where);
+  }
   /// A whole binary frame, as in raw mode.
-  std::string receive_raw() { return receive(Opcode::binary, "a binary message"); }
+  std::string receive_raw(Where where = Where::current()) {
+    return receive(Opcode::binary, "a binary message", where);
+  }
   /// The next frame taken apart; with its `seq` where the client is stateful.
-  BinaryMessage receive_binary() {
-    const std::string bytes = receive_raw();
+  BinaryMessage receive_binary(Where where = Where::current()) {
+    const std::string bytes = receive_raw(where);
     const std::size_t head = state_->is_stateful ? 12 : 4;
-    if (bytes.size() < head) throw std::runtime_error("the binary message is too short");
+    if (bytes.size() < head) fail("the binary message is too short", where);
     BinaryMessage message{static_cast<std::uint32_t>(number(bytes, 0, 4)), {}, bytes.substr(head)};
     if (state_->is_stateful) message.seq = number(bytes, 4, 8);
     return message;
   }
   /// The next frame's payload, if that is a Ping. Only with `answer_pings = false`.
-  std::string receive_ping() { return receive(Opcode::ping, "a ping"); }
+  std::string receive_ping(Where where = Where::current()) { return receive(Opcode::ping, "a ping", where); }
   /// The next frame's payload, if that is a Pong.
-  std::string receive_pong() { return receive(Opcode::pong, "a pong"); }
+  std::string receive_pong(Where where = Where::current()) { return receive(Opcode::pong, "a pong", where); }
   /// The Close frame, or the end of the connection.
-  ReceivedClose receive_close() {
+  ReceivedClose receive_close(Where where = Where::current()) {
     const std::optional<ServerFrame> frame = next();
     if (!frame) {
       if (is_closed()) return {};
-      throw std::runtime_error("expected the connection to close, but nothing more came");
+      fail("expected the connection to close, but nothing more came", where);
     }
     if (frame->opcode != Opcode::close) {
       state_->frames.push_front(*frame);
-      throw std::runtime_error("expected the connection to close, but got: " + frame->payload);
+      fail("expected the connection to close, but got " + frame->payload, where);
     }
     if (frame->payload.size() < 2) return {CloseCode::no_status, {}};
     return {static_cast<CloseCode>(number(frame->payload, 0, 2)), frame->payload.substr(2)};
@@ -267,11 +275,16 @@ class TestConnection {
     if (frame) state_->frames.pop_front();
     return frame;
   }
-  std::string receive(Opcode opcode, std::string_view what) {
+  [[noreturn]] static void fail(const std::string& what, Where where) {
+    throw std::runtime_error(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " +
+                             what);
+  }
+  std::string receive(Opcode opcode, std::string_view what, Where where) {
     std::optional<ServerFrame> frame = next();
     if (!frame)
-      throw std::runtime_error("expected " + std::string(what) +
-                               (is_closed() ? ", but the connection is closed" : ", but nothing came"));
+      fail("expected " + std::string(what) +
+               (is_closed() ? ", but the connection is closed" : ", but nothing came"),
+           where);
     if (frame->opcode != opcode) {
       const std::string got = frame->opcode == Opcode::close && frame->payload.size() >= 2
                                   ? "a close with " + std::to_string(number(frame->payload, 0, 2)) + " " +
@@ -279,7 +292,7 @@ class TestConnection {
                                   : "opcode " + std::to_string(static_cast<int>(frame->opcode)) + ": " +
                                         frame->payload.substr(0, 200);
       state_->frames.push_front(std::move(*frame));
-      throw std::runtime_error("expected " + std::string(what) + ", but got " + got);
+      fail("expected " + std::string(what) + ", but got " + got, where);
     }
     note_sequence(*frame);
     return std::move(frame->payload);

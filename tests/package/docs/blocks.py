@@ -5,7 +5,8 @@ Every block says its language after the fence:
 
 cpp    A page is one program. Each block sees the declarations of those before it and may declare the same names anew.
        A block with an `assert` at the start of a line is a test: its lines become a function that is run. Every other
-       block is declarations; a main() in it is compiled and not run, a struct with `authenticate` is checked as an App.
+       block is declarations; a main() in it is compiled, and run if it asserts; a struct with `authenticate` is checked
+       as an App.
 wire   A dialogue, replayed against the App that the page has declared last, else one that lets everybody do everything.
        `→ TEXT` is sent, `← TEXT` must be the next frame to the byte, except that `…` stands for anything; both may stand
        in one line. `bob → TEXT`: by another client (ann, unless named). A client is connected, statefully, when it is

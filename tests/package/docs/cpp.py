@@ -78,8 +78,11 @@ def program(blocks):
         if line not in includes:
             includes.append(line)
 
+    def here():
+        return "::".join(f"block_{i}" for i in range(1, depth + 1))
+
     def add_test(block, code):
-        tests.append(f'  run("{block.place}", {"::".join(f"block_{i}" for i in range(1, depth + 1))}::test);')
+        tests.append(f'  run("{block.place}", {here()}::test);')
         body.append(f"inline void test() {{\n{code}}}")
 
     for block in blocks:
@@ -103,6 +106,8 @@ def program(blocks):
             add_test(block, f'#line {block.line} "{block.page.name}"\n{code}')
         else:
             body.append(f'#line {block.line} "{block.page.name}"\n{code}')
+            if "main_of_this_block(" in code and re.search(r"^ +assert\(", code, re.M):
+                tests.append(f'  run("{block.place}", {here()}::main_of_this_block);')
             for app in re.findall(r"^struct (\w+) {$(?:(?!^}).)*? authenticate\(", code, re.M | re.S):
                 body.append(f"static_assert(switchboard::check_app<{app}>());")
     if depth == 0:
