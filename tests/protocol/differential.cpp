@@ -37,7 +37,7 @@ class Streams {
   std::size_t below(std::size_t bound) { return random_() % bound; }
 
  private:
-  void add(Op opcode, std::string payload, bool fin) {
+  void add(Op opcode, const std::string& payload, bool fin) {
     // One in thirty frames has something of its header wrong.
     sb::testing::ClientFrame frame{.opcode = opcode, .payload = payload, .fin = fin};
     frame.key = {byte(), byte(), byte(), byte()};

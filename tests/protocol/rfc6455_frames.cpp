@@ -56,6 +56,7 @@ TEST_CASE("every row of RFC 6455's frames means what it must, whole, byte by byt
     for (const bool announce : {false, true}) {
       CHECK(fault(row, announce, {bytes}) == "");
       Pieces single;
+      single.reserve(bytes.size());
       for (std::size_t i = 0; i < bytes.size(); ++i) single.push_back(bytes.substr(i, 1));
       CHECK(fault(row, announce, single) == "");
       for (const std::size_t cut : cuts(row.bytes)) {

@@ -48,6 +48,7 @@ TEST_CASE(
     CHECK(fault_of(row, answer_to({bytes}, unread)) == "");
     if (row.status == 101) CHECK(unread == bytes.substr(request.size()));
     std::vector<std::string_view> single;
+    single.reserve(request.size());
     for (std::size_t i = 0; i < request.size(); ++i) single.push_back(request.substr(i, 1));
     CHECK(fault_of(row, answer_to(single, unread)) == "");
     for (std::size_t cut = 0; cut <= request.size(); ++cut) {

@@ -168,6 +168,7 @@ class Exchange {
 
 std::vector<std::string_view> single_bytes(std::string_view bytes) {
   std::vector<std::string_view> pieces;
+  pieces.reserve(bytes.size());
   for (std::size_t i = 0; i < bytes.size(); ++i) pieces.push_back(bytes.substr(i, 1));
   return pieces;
 }
