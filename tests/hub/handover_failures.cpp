@@ -320,6 +320,23 @@ TEST_CASE("a client that has gone before its session came finds it on the new no
   CHECK((has_moved && has_stayed));
 }
 
+TEST_CASE("a client that has gone from where it waited for its session does not lose it to that node") {
+  Parked parked;
+  parked.cluster.network().cut(parked.cluster.nodes.name_of(0));
+  Ws waiting = parked.begin(1);  // it asks, and is not heard
+  parked.cluster.nodes.advance(100ms);
+  waiting.cut();
+  Ws home = parked.begin(0);
+  parked.cluster.nodes.run();
+  REQUIRE(terms(home.receive_json()) == terms(1, true, 1, 0));
+  REQUIRE(home.receive_json() == numbered(1, "red", 1));
+  parked.cluster.network().restore(parked.cluster.nodes.name_of(0));
+  parked.cluster.nodes.advance(3s);
+  for (const json& notice : received(home)) CHECK(notice.value("type", "") == "gap");  // of the broker
+  CHECK_FALSE(home.is_closed());
+  CHECK(parked.cluster.node(1).metrics().sessions_taken_over.value() == 0);
+}
+
 TEST_CASE("a user who is disconnected while a session moves is, wherever that is") {
   for (const unsigned node : {0U, 1U, 2U}) {
     for (int steps = 0; steps < 30; ++steps) {

@@ -268,6 +268,7 @@ class Handover {
     return found == imports_.end() ? nullptr : found->second.get();
   }
   Import* find_import(const SessionId& session, std::string_view user);
+  bool is_waited_for(const Import& import) const;
   void look(Import& import);
   void receive_offer(Import& import, const HandoverMessage& offer);
   void receive_chunk(Import& import, const HandoverMessage& chunk);
