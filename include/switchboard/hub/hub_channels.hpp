@@ -30,6 +30,7 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
   metrics_.subscriptions.subtract();
   account_subscription(id, channel, false);
   watchers_.unsubscribe(id, channel);
+  if constexpr (is_clustered) handover_.on_left(id, channel);
   const ClientType& client = *find(id);
   if (client.presence == PresenceMode::active)
     leave_presence(client, channel);
