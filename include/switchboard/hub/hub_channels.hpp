@@ -144,6 +144,7 @@ void Hub<App, Host>::send_to_peers(std::string_view channel, MakeEnvelope make, 
 
 template <class App, class Host>
 void Hub<App, Host>::on_message(std::string_view channel, const Payload& message) {
+  const Delivers delivers(*this);
   const std::optional<Envelope> envelope = Envelope::decode(*message);
   if (!envelope) return host_.log(LogLevel::warning, "an envelope of an unknown version was dropped");
   if constexpr (is_clustered) {
@@ -191,6 +192,7 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
 
 template <class App, class Host>
 void Hub<App, Host>::on_gap(std::string_view channel) {
+  const Delivers delivers(*this);
   metrics_.broker_gaps.add();
   if constexpr (is_clustered) {
     handover_.on_gap(channel);
@@ -249,6 +251,7 @@ void Hub<App, Host>::publish_data(std::string_view channel, std::string_view dat
   const std::string object =
       JsonObjectText().string("type", "message").string("channel", channel).raw("data", data).take();
   metrics_.publishes.add();
+  const Delivers delivers(*this);
   deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
   send_to_peers(
       channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; }, std::move(done));
@@ -270,6 +273,7 @@ std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::ui
   if (check_channel(channel)) return errc::invalid_channel;
   const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
   metrics_.publishes.add();
+  const Delivers delivers(*this);
   deliver_to_channel(channel, EncodedMessage::binary(type, bytes, conflation_key(channel)));
   send_to_peers(
       channel, [&] { return Envelope{.kind = Envelope::Kind::binary, .number = type, .body = bytes}; },

@@ -134,6 +134,7 @@ std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::st
   if (!is_user_id(user)) return errc::invalid_user;
   if (!is_utf8(object) || !is_sendable_json(object, true)) return errc::invalid_json;
   const std::string_view trimmed = object.substr(object.find('{'));  // a frame begins with the brace
+  const Delivers delivers(*this);
   send_locally(user, EncodedMessage::json(trimmed));
   send_to_peers(
       user_channel(user), [&] { return Envelope{.kind = Envelope::Kind::user_json, .body = trimmed}; },
