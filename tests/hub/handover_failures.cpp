@@ -249,6 +249,33 @@ TEST_CASE("a message that only the old node has lost is a gap, and one that the 
   }
 }
 
+TEST_CASE("the message for which a session has waited goes with it") {
+  for (const bool is_private : {false, true}) {
+    Parked parked(3);
+    const auto send = [&](const std::string& data) {
+      if (is_private)
+        parked.cluster.shard(1).send_to_user("ann", {{"data", data}});
+      else
+        parked.cluster.shard(1).publish("red", data);
+      parked.cluster.nodes.run();
+    };
+    send("one");
+    parked.cluster.network().fate = [](const TestMessage& message) {
+      return message.payload.find("lost") == std::string::npos ? TestFate::arrive : TestFate::lose_silently;
+    };
+    send("lost");
+    Ws waiting = parked.begin(1);  // which has sent more than the old node has heard
+    parked.cluster.nodes.advance(100ms);
+    CHECK(waiting.is_idle());
+    send("two");
+    CHECK(waiting.receive_json()["recovered"] == true);
+    std::vector<json> got;
+    for (const json& message : received(waiting))
+      got.push_back(message.value("type", "message") == "gap" ? json("gap") : message["data"]);
+    CHECK(got == std::vector<json>{1, "one", "gap", "two"});
+  }
+}
+
 TEST_CASE("two nodes that are asked for a session at once get it one after the other, and the later wins") {
   for (unsigned seed = 0; seed < 50; ++seed) {
     CAPTURE(seed);

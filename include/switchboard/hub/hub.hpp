@@ -350,6 +350,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void on_message(std::string_view channel, const Payload& message) override;
   void on_gap(std::string_view channel) override;
   void receive_on_channel(std::string_view channel, const Envelope& envelope, const Payload& payload);
+  void deliver_envelope(std::string_view channel, const Envelope& envelope);
   static Message gap_message(const std::vector<std::string>& channels);
   void tell_gap(std::string_view channel);
   void tell_session_gap(ConnectionId id, std::string_view channel);

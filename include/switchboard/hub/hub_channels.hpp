@@ -170,11 +170,15 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
   if (heard == ChannelLinks::Heard::repeated) return;
   // Before the broker has confirmed the channel nothing was promised, and a hole is that of an earlier link.
   if (heard == ChannelLinks::Heard::after_gap && link->is_confirmed) tell_gap(channel);
+  deliver_envelope(channel, envelope);
+  // Last: a session that was waiting for this, to go to another node, may go with it.
+  if constexpr (is_clustered) handover_.on_envelope(channel, envelope, payload);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::deliver_envelope(std::string_view channel, const Envelope& envelope) {
   std::vector<ConnectionId> had;
-  if constexpr (is_clustered) {
-    had = handover_.those_who_had(channel, envelope);
-    handover_.on_envelope(channel, envelope, payload);
-  }
+  if constexpr (is_clustered) had = handover_.those_who_had(channel, envelope);
   switch (envelope.kind) {
     case Envelope::Kind::json:
       return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)), had);
