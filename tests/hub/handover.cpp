@@ -266,6 +266,25 @@ TEST_CASE("sessions move between shards of several nodes") {
   }
 }
 
+TEST_CASE("a session that has left a channel is told of no gap there") {
+  Cluster cluster(3);
+  Ws ws = cluster.subscriber(0, "ann", {"red"});
+  cluster.publish(2, "red", 1);
+  Ws back = cluster.resume(1, "ann", ws);
+  REQUIRE(back.receive_json() == numbered(1, "red", 1));
+  back.send_json({{"action", "unsubscribe"}, {"channel", "red"}});
+  REQUIRE(back.receive_json() == json{{"status", "unsubscribed"}, {"channel", "red"}});
+  cluster.publish(2, "red", 2);  // which its new node does not hear, as nobody there wants it
+  Ws other = cluster.subscriber(1, "ben", {"red"});
+  cluster.publish(2, "red", 3);
+  REQUIRE(other.receive_json() == numbered(1, "red", 3));
+  REQUIRE(back.is_idle());
+  cluster.subscribe(back, "red");
+  cluster.publish(2, "red", 4);
+  cluster.publish(2, "red", 5);
+  REQUIRE(received(back) == std::vector<json>{numbered(2, "red", 4), numbered(3, "red", 5)});
+}
+
 TEST_CASE("an anonymous client's session moves too") {
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "anonymous", {"red"});

@@ -249,6 +249,33 @@ TEST_CASE("a message that only the old node has lost is a gap, and one that the 
   }
 }
 
+TEST_CASE("the message for which a session has waited goes with it") {
+  for (const bool is_private : {false, true}) {
+    Parked parked(3);
+    const auto send = [&](const std::string& data) {
+      if (is_private)
+        parked.cluster.shard(1).send_to_user("ann", {{"data", data}});
+      else
+        parked.cluster.shard(1).publish("red", data);
+      parked.cluster.nodes.run();
+    };
+    send("one");
+    parked.cluster.network().fate = [](const TestMessage& message) {
+      return message.payload.find("lost") == std::string::npos ? TestFate::arrive : TestFate::lose_silently;
+    };
+    send("lost");
+    Ws waiting = parked.begin(1);  // which has sent more than the old node has heard
+    parked.cluster.nodes.advance(100ms);
+    CHECK(waiting.is_idle());
+    send("two");
+    CHECK(waiting.receive_json()["recovered"] == true);
+    std::vector<json> got;
+    for (const json& message : received(waiting))
+      got.push_back(message.value("type", "message") == "gap" ? json("gap") : message["data"]);
+    CHECK(got == std::vector<json>{1, "one", "gap", "two"});
+  }
+}
+
 TEST_CASE("two nodes that are asked for a session at once get it one after the other, and the later wins") {
   for (unsigned seed = 0; seed < 50; ++seed) {
     CAPTURE(seed);
@@ -318,6 +345,23 @@ TEST_CASE("a client that has gone before its session came finds it on the new no
     parked.require_resumable(2);
   }
   CHECK((has_moved && has_stayed));
+}
+
+TEST_CASE("a client that has gone from where it waited for its session does not lose it to that node") {
+  Parked parked;
+  parked.cluster.network().cut(parked.cluster.nodes.name_of(0));
+  Ws waiting = parked.begin(1);  // it asks, and is not heard
+  parked.cluster.nodes.advance(100ms);
+  waiting.cut();
+  Ws home = parked.begin(0);
+  parked.cluster.nodes.run();
+  REQUIRE(terms(home.receive_json()) == terms(1, true, 1, 0));
+  REQUIRE(home.receive_json() == numbered(1, "red", 1));
+  parked.cluster.network().restore(parked.cluster.nodes.name_of(0));
+  parked.cluster.nodes.advance(3s);
+  for (const json& notice : received(home)) CHECK(notice.value("type", "") == "gap");  // of the broker
+  CHECK_FALSE(home.is_closed());
+  CHECK(parked.cluster.node(1).metrics().sessions_taken_over.value() == 0);
 }
 
 TEST_CASE("a user who is disconnected while a session moves is, wherever that is") {

@@ -31,6 +31,7 @@ struct World {
   std::set<std::string> refused;     ///< channels that may_subscribe refuses
   std::set<std::string> refused_to;  ///< tokens whose users it refuses everything
   std::vector<std::string> journal;  ///< what the App was told, in order
+  std::function<void()> at_suspend;  ///< done by on_suspend
   /// The newest connection of each user, to do with it what an App may.
   std::map<std::string, std::function<bool(const json&)>> send;
   std::map<std::string, std::function<bool(std::uint32_t, std::string_view)>> send_binary;
@@ -90,7 +91,10 @@ struct Room {
     };
     world->count[user] = [connection]() mutable { return ++connection.state().count; };
   }
-  void on_suspend(Connection connection) { note("suspend", connection); }
+  void on_suspend(Connection connection) {
+    note("suspend", connection);
+    if (world->at_suspend) world->at_suspend();
+  }
   void on_resume(Connection connection, sb::Resume how) {
     note("resume", connection,
          " " + std::to_string(how.replayed) + "/" + std::to_string(how.missed.value_or(999)) +

@@ -323,3 +323,26 @@ TEST_CASE("a peer that takes nothing is reset 5 seconds after its close") {
   hall.app.advance(1ns);
   REQUIRE(ws.was_reset());
 }
+
+TEST_CASE("what the App publishes when a client is too slow for a message comes behind that, for everyone") {
+  for (const bool is_private : {false, true}) {
+    Hall<> hall({.shards = 2, .queue = {.max_bytes = 1500}});
+    const auto send = [&](const json& data) {
+      if (is_private)
+        hall.app.shard().send_to_user("ann", {{"data", data}});
+      else
+        hall.app.shard().publish("room", data);
+    };
+    auto first = hall.connect("ann"), slow = hall.connect("ann"), last = hall.connect("ann"),
+         other = hall.connect("ann", {.shard = 1});
+    for (auto* ws : {&first, &slow, &last, &other}) subscribe(*ws, "room");
+    slow.stop_reading();
+    hall.world.at_suspend = [&] { send("too slow"); };
+    for (int i = 0; i < 4; ++i) send(std::string(700, 'x'));
+    for (auto* ws : {&first, &last, &other}) {
+      std::vector<std::size_t> sizes;
+      for (const json& message : received(*ws)) sizes.push_back(message["data"].get<std::string>().size());
+      CHECK(sizes == std::vector<std::size_t>{700, 700, 700, 8, 700});
+    }
+  }
+}

@@ -102,6 +102,13 @@ class Handover {
       if (!homes_[i].node.empty() && !homes_[i].is_confirmed && !homes_[i].is_asking) listen(i);
   }
 
+  /// A session has left a channel.
+  void on_left(ConnectionId session, std::string_view channel) {
+    if (inherited_.empty()) return;
+    const auto found = inherited_.find(channel);
+    if (found == inherited_.end()) return;
+    for (Inherited& one : found->second) one.has_left |= one.session == session;
+  }
   /// A session comes to its end here, for whatever reason.
   void on_session_end(const Session& session, std::uint32_t slot);
   /// Its time has come: see Import and Export.
@@ -199,6 +206,7 @@ class Handover {
     ConnectionId session;
     SessionSnapshot::Channel channel;
     TimePoint until{};
+    bool has_left = false;  // the channel, since: what it does not hear there it does not miss
   };
   /// A session of this hub that another has asked for.
   struct Export : Timer {
@@ -268,6 +276,7 @@ class Handover {
     return found == imports_.end() ? nullptr : found->second.get();
   }
   Import* find_import(const SessionId& session, std::string_view user);
+  bool is_waited_for(const Import& import) const;
   void look(Import& import);
   void receive_offer(Import& import, const HandoverMessage& offer);
   void receive_chunk(Import& import, const HandoverMessage& chunk);

@@ -41,11 +41,20 @@ auto Handover<App, Host>::find_import(const SessionId& session, std::string_view
   return nullptr;
 }
 
+/// Whether a client that asked for the session is still there. If not it may be back at its old node, or at a
+/// third, and must not lose the session to where nobody is.
+template <class App, class Host>
+bool Handover<App, Host>::is_waited_for(const Import& import) const {
+  return std::any_of(import.waiting.begin(), import.waiting.end(),
+                     [this](const Waiter& waiter) { return hub_.find(waiter.use) != nullptr; });
+}
+
 /// Asks whoever holds sessions that began there for this one; again and again, since it may be on its way
 /// from one to another, or back in this very hub.
 template <class App, class Host>
 void Handover<App, Host>::look(Import& import) {
   if (import.stage != Import::Stage::looking) return schedule(import);
+  if (!is_waited_for(import)) return fail(import);
   const Waiter& first = import.waiting.front();
   if (hub_.find_session(first.handoff, first.last_seq) != HubType::none) {
     const auto taken = take(import);
@@ -79,6 +88,10 @@ template <class App, class Host>
 void Handover<App, Host>::receive_offer(Import& import, const HandoverMessage& offer) {
   if (import.stage != Import::Stage::looking && offer.answer_to != import.from) return;
   if (!offer.answer_to.starts_with(node_channel_prefix)) return;
+  if (import.stage == Import::Stage::looking && !is_waited_for(import)) {
+    send_step(offer.answer_to, Step::cancel, offer.token);
+    return fail(import);
+  }
   import.from = offer.answer_to;
   bool has_more = import.stage == Import::Stage::looking;
   for (const HandoverMessage::Channel& offered : offer.channels) {

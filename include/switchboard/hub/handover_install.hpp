@@ -192,7 +192,9 @@ void Handover<App, Host>::inherit(SessionSnapshot& snapshot, ConnectionId id) {
   const TimePoint until = hub_.host_.now() + inheritance_time;
   for (SessionSnapshot::Channel& channel : snapshot.channels) {
     std::string name = channel.name;
-    inherited_[std::move(name)].push_back({id, std::move(channel), until});
+    const bool has_left =
+        !name.starts_with(user_channel_prefix) && !hub_.subscribers_.is_subscribed(id, name);
+    inherited_[std::move(name)].push_back({id, std::move(channel), until, has_left});
   }
   if (inherited_.empty() || forgetting_.is_scheduled()) return;
   hub_.wheel_.schedule(forgetting_, until);
@@ -210,7 +212,7 @@ std::vector<ConnectionId> Handover<App, Host>::find_those_who_had(std::string_vi
     bool has_had = false;
     if (std::uint64_t* heard = find_counter(one.channel.heard, envelope.origin)) {
       has_had = envelope.counter <= *heard;
-      if (!has_had && envelope.counter != *heard + 1) told.push_back(one.session);
+      if (!has_had && !one.has_left && envelope.counter != *heard + 1) told.push_back(one.session);
       *heard = std::max(*heard, envelope.counter);
     }
     const bool is_presence = envelope.kind == Envelope::Kind::join || envelope.kind == Envelope::Kind::leave;

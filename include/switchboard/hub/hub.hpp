@@ -202,6 +202,20 @@ class Hub final : public Shard<App>, private BrokerSink {
    private:
     Hub& hub_;
   };
+  /// While one lives a message is on its way to many. Whoever it is too much for is closed when all have it:
+  /// the App hears of that, and what it then publishes must come behind.
+  class Delivers {
+   public:
+    explicit Delivers(Hub& hub) : hub_(hub) { ++hub_.delivering_; }
+    Delivers(const Delivers&) = delete;
+    Delivers& operator=(const Delivers&) = delete;
+    ~Delivers() {
+      if (--hub_.delivering_ == 0 && !hub_.overfull_.empty()) hub_.relieve_overfull();
+    }
+
+   private:
+    Hub& hub_;
+  };
   /// What is left to do with a client whose socket is gone.
   enum class Fate : std::uint8_t { park, destroy };
 
@@ -272,6 +286,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::size_t queued_bytes(const Transport& transport) const;
   bool has_several_queued(const Transport& transport) const;
   void enforce_queue_bound(ConnectionId id);
+  void relieve_overfull();
   std::size_t drop_for_slow(Transport& transport);
   void keep_output(Transport& transport, bool all);
   void begin_close(Transport& transport, CloseCode code, std::string_view reason, bool flush, Phase phase);
@@ -335,6 +350,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void on_message(std::string_view channel, const Payload& message) override;
   void on_gap(std::string_view channel) override;
   void receive_on_channel(std::string_view channel, const Envelope& envelope, const Payload& payload);
+  void deliver_envelope(std::string_view channel, const Envelope& envelope);
   static Message gap_message(const std::vector<std::string>& channels);
   void tell_gap(std::string_view channel);
   void tell_session_gap(ConnectionId id, std::string_view channel);
@@ -451,6 +467,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   SlotTable<ClientType> clients_;
   std::vector<std::uint32_t> kept_clients_;  // slots of those that have gone under a KeepsClients
   std::size_t keeping_clients_ = 0;
+  std::vector<ConnectionId> overfull_;  // clients over a bound, to be looked after when nothing is delivered
+  std::size_t delivering_ = 0;
   PubSubManager<ConnectionId, Message> subscribers_;
   PubSubManager<ConnectionId, Message> watchers_;  // subscribers that asked for join and leave
   ChannelLinks links_;

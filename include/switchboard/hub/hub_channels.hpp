@@ -30,6 +30,7 @@ bool Hub<App, Host>::leave_channel(ConnectionId id, std::string_view name) {
   metrics_.subscriptions.subtract();
   account_subscription(id, channel, false);
   watchers_.unsubscribe(id, channel);
+  if constexpr (is_clustered) handover_.on_left(id, channel);
   const ClientType& client = *find(id);
   if (client.presence == PresenceMode::active)
     leave_presence(client, channel);
@@ -143,6 +144,7 @@ void Hub<App, Host>::send_to_peers(std::string_view channel, MakeEnvelope make, 
 
 template <class App, class Host>
 void Hub<App, Host>::on_message(std::string_view channel, const Payload& message) {
+  const Delivers delivers(*this);
   const std::optional<Envelope> envelope = Envelope::decode(*message);
   if (!envelope) return host_.log(LogLevel::warning, "an envelope of an unknown version was dropped");
   if constexpr (is_clustered) {
@@ -168,11 +170,15 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
   if (heard == ChannelLinks::Heard::repeated) return;
   // Before the broker has confirmed the channel nothing was promised, and a hole is that of an earlier link.
   if (heard == ChannelLinks::Heard::after_gap && link->is_confirmed) tell_gap(channel);
+  deliver_envelope(channel, envelope);
+  // Last: a session that was waiting for this, to go to another node, may go with it.
+  if constexpr (is_clustered) handover_.on_envelope(channel, envelope, payload);
+}
+
+template <class App, class Host>
+void Hub<App, Host>::deliver_envelope(std::string_view channel, const Envelope& envelope) {
   std::vector<ConnectionId> had;
-  if constexpr (is_clustered) {
-    had = handover_.those_who_had(channel, envelope);
-    handover_.on_envelope(channel, envelope, payload);
-  }
+  if constexpr (is_clustered) had = handover_.those_who_had(channel, envelope);
   switch (envelope.kind) {
     case Envelope::Kind::json:
       return deliver_to_channel(channel, EncodedMessage::json(envelope.body, conflation_key(channel)), had);
@@ -190,6 +196,7 @@ void Hub<App, Host>::receive_on_channel(std::string_view channel, const Envelope
 
 template <class App, class Host>
 void Hub<App, Host>::on_gap(std::string_view channel) {
+  const Delivers delivers(*this);
   metrics_.broker_gaps.add();
   if constexpr (is_clustered) {
     handover_.on_gap(channel);
@@ -248,6 +255,7 @@ void Hub<App, Host>::publish_data(std::string_view channel, std::string_view dat
   const std::string object =
       JsonObjectText().string("type", "message").string("channel", channel).raw("data", data).take();
   metrics_.publishes.add();
+  const Delivers delivers(*this);
   deliver_to_channel(channel, EncodedMessage::json(object, conflation_key(channel)));
   send_to_peers(
       channel, [&] { return Envelope{.kind = Envelope::Kind::json, .body = object}; }, std::move(done));
@@ -269,6 +277,7 @@ std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::ui
   if (check_channel(channel)) return errc::invalid_channel;
   const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
   metrics_.publishes.add();
+  const Delivers delivers(*this);
   deliver_to_channel(channel, EncodedMessage::binary(type, bytes, conflation_key(channel)));
   send_to_peers(
       channel, [&] { return Envelope{.kind = Envelope::Kind::binary, .number = type, .body = bytes}; },

@@ -248,8 +248,13 @@ template <class App, class Host>
 void Hub<App, Host>::take_over(ConnectionId id) {
   ClientType& client = *find(id);
   Transport& old = transports_[client.transport];
-  begin_close(old, CloseCode::replaced, "another connection has taken the session over", false,
-              Phase::closing);
+#ifdef SWITCHBOARD_PLANTED_BUG
+  if (SWITCHBOARD_PLANTED_BUG == 3)
+    old.phase = Phase::finishing;
+  else
+#endif
+    begin_close(old, CloseCode::replaced, "another connection has taken the session over", false,
+                Phase::closing);
   client.session->log.park();  // for a moment, so that what is not written yet adds up no further
   old.client = none;
   client.transport = none;

@@ -184,8 +184,12 @@ bool Hub<App, Host>::deliver(ConnectionId id, const Message& message) {
   if (client->session) client->session->log.store_message(message);
   if (!client->is_attached()) {
     account_parked(*client);
-    if (metrics_.parked_bytes.value() > options_.sessions.parked_bytes / shard_count_)
-      enforce_parked_bounds(id);
+    if (metrics_.parked_bytes.value() > options_.sessions.parked_bytes / shard_count_) {
+      if (delivering_ > 0)
+        overfull_.push_back(id);
+      else
+        enforce_parked_bounds(id);
+    }
     return true;
   }
   Transport& transport = transports_[client->transport];
@@ -233,8 +237,22 @@ void Hub<App, Host>::enforce_queue_bound(ConnectionId id) {
   }
   metrics_.messages_dropped.add(drop_for_slow(*transport));
   if (!is_over(*transport)) return;
+  if (delivering_ > 0) return overfull_.push_back(id);
   metrics_.slow_closed.add();
   close_client(id, CloseCode::try_again_later, "too slow", false, PresenceMode::cut, Fate::park);
+}
+
+/// Everyone has what was delivered: those for whom it was too much are closed, or ended.
+template <class App, class Host>
+void Hub<App, Host>::relieve_overfull() {
+  for (const ConnectionId id : std::exchange(overfull_, {})) {
+    const ClientType* client = find(id);
+    if (client == nullptr) continue;
+    if (client->is_attached())
+      enforce_queue_bound(id);
+    else
+      enforce_parked_bounds(id);
+  }
 }
 
 /// Makes room by the slow consumer policy; returns how many messages went.

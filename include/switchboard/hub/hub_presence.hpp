@@ -88,6 +88,7 @@ void Hub<App, Host>::settle_presence(PresenceRoster::Effect effect, const std::s
 template <class App, class Host>
 void Hub<App, Host>::tell_presence(bool joined, const std::string& channel, const std::string& user,
                                    const std::string& info, std::uint64_t version) {
+  const Delivers delivers(*this);
   deliver_presence(joined, channel, user, info, version);
   const auto kind = joined ? Envelope::Kind::join : Envelope::Kind::leave;
   send_to_peers(

@@ -71,6 +71,10 @@ void Hub<App, Host>::lose_socket(ConnectionId id, PresenceMode mode, Fate fate, 
 template <class App, class Host>
 void Hub<App, Host>::park(ConnectionId id, PresenceMode mode) {
   find(id)->session->log.park();
+#ifdef SWITCHBOARD_PLANTED_BUG
+  if (SWITCHBOARD_PLANTED_BUG == 4 && subscribers_.subscription_count(id) > 0)
+    subscribers_.unsubscribe(id, subscribers_.channels_of(id).front());
+#endif
   shelve(id);
   suspend(id, mode);
 }

@@ -82,18 +82,22 @@ void Hub<App, Host>::receive_for_user(std::string_view user, const Envelope& env
     if (heard == ChannelLinks::Heard::repeated) return;
     if (heard == ChannelLinks::Heard::after_gap) tell_user_gap(user);
     had = handover_.those_who_had(user_channel(user), envelope);
-    handover_.on_envelope(user_channel(user), envelope, payload);
   }
   switch (envelope.kind) {
     case Envelope::Kind::user_json:
-      return send_locally(user, EncodedMessage::json(envelope.body), had);
+      send_locally(user, EncodedMessage::json(envelope.body), had);
+      break;
     case Envelope::Kind::disconnect:
-      return disconnect_locally(user, static_cast<CloseCode>(envelope.number));
+      disconnect_locally(user, static_cast<CloseCode>(envelope.number));
+      break;
     case Envelope::Kind::unsubscribe:
-      return unsubscribe_locally(user, envelope.text);
+      unsubscribe_locally(user, envelope.text);
+      break;
     default:
-      return;  // of a channel
+      break;  // of a channel
   }
+  // Last: a session that was waiting for this, to go to another node, may go with it.
+  if constexpr (is_clustered) handover_.on_envelope(user_channel(user), envelope, payload);
 }
 
 /// Tells the user's sessions that something for the user may be missing.
@@ -134,6 +138,7 @@ std::error_code Hub<App, Host>::send_text_to_user(std::string_view user, std::st
   if (!is_user_id(user)) return errc::invalid_user;
   if (!is_utf8(object) || !is_sendable_json(object, true)) return errc::invalid_json;
   const std::string_view trimmed = object.substr(object.find('{'));  // a frame begins with the brace
+  const Delivers delivers(*this);
   send_locally(user, EncodedMessage::json(trimmed));
   send_to_peers(
       user_channel(user), [&] { return Envelope{.kind = Envelope::Kind::user_json, .body = trimmed}; },

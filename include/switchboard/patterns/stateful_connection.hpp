@@ -91,6 +91,10 @@ class StatefulConnection {
     bytes_ += size;
     if (!parked_) unwritten_bytes_ += size;
     entries_.push_back({std::move(message), newest_});
+#ifdef SWITCHBOARD_PLANTED_BUG
+    if (SWITCHBOARD_PLANTED_BUG == 1 && !parked_ && replay_count() > 0)
+      for (std::size_t i = entries_.size() - 1; i > written_; --i) std::swap(entries_[i], entries_[i - 1]);
+#endif
     trim();
     return newest_;
   }
@@ -163,6 +167,9 @@ class StatefulConnection {
   void resume(Sequence last_seq) {
     parked_ = false;
     written_ = index_after(last_seq);
+#ifdef SWITCHBOARD_PLANTED_BUG
+    if (SWITCHBOARD_PLANTED_BUG == 2 && written_ < entries_.size()) ++written_;
+#endif
     replayed_until_ = newest_;
     unwritten_bytes_ = 0;
     for (std::size_t i = written_; i < entries_.size(); ++i)

@@ -137,6 +137,11 @@ class SequencedPrefix {
       const auto size = static_cast<std::size_t>(end - opening.data());
       append(FrameHeader(Opcode::text, size + body.size()).view());
       append({opening.data(), size});
+#ifdef SWITCHBOARD_PLANTED_BUG
+    } else if (SWITCHBOARD_PLANTED_BUG == 5) {
+      append(FrameHeader(Opcode::binary, 4 + body.size()).view());
+      append(message.payload().substr(0, 4));
+#endif
     } else {
       append(FrameHeader(Opcode::binary, 4 + 8 + body.size()).view());
       append(message.payload().substr(0, 4));

@@ -117,6 +117,9 @@ class FrameDecoder {
 
   void forget_delivered() {
     delivered_ = false;
+#ifdef SWITCHBOARD_PLANTED_BUG
+    if (SWITCHBOARD_PLANTED_BUG == 6) partial_.reset();
+#endif
     if (!in_message()) partial_.reset();
   }
 
