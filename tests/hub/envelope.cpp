@@ -15,7 +15,7 @@ Envelope sample(Envelope::Kind kind) {
           .presence_version = 3,
           .number = 0xdeadbeef,
           .text = "a user",
-          .body = {"body\0\xff", 6}};
+          .body = {"{:}\0\xff", 5}};
 }
 
 }  // namespace
@@ -31,12 +31,12 @@ TEST_CASE("an envelope of each kind comes out as it went in") {
     CHECK(envelope->presence_version == 3);
     CHECK(envelope->number == 0xdeadbeef);
     CHECK(envelope->text == "a user");
-    CHECK(envelope->body == "body\0\xff"s);
+    CHECK(envelope->body == "{:}\0\xff"s);
   }
 }
 
 TEST_CASE("an envelope without text or body is whole") {
-  const std::string bytes = Envelope{}.encode();
+  const std::string bytes = Envelope{.kind = Envelope::Kind::binary}.encode();
   CHECK(bytes.size() == 32);
   const auto envelope = Envelope::decode(bytes);
   REQUIRE(envelope);
@@ -54,11 +54,11 @@ TEST_CASE("its bytes are laid out as documented, so that other releases can read
         "\xde\xad\xbe\xef"
         "\0\x06"
         "a user"
-        "body\0\xff"s);
+        "{:}\0\xff"s);
 }
 
 TEST_CASE("what is no envelope, or of an unknown version or kind, is not read") {
-  const std::string bytes = sample(Envelope::Kind::json).encode();
+  const std::string bytes = sample(Envelope::Kind::binary).encode();
   for (std::size_t size = 0; size < 32 + 6; ++size)
     CHECK_FALSE(Envelope::decode(std::string_view(bytes).substr(0, size)));
   CHECK(Envelope::decode(std::string_view(bytes).substr(0, 32 + 6)));
@@ -71,5 +71,13 @@ TEST_CASE("what is no envelope, or of an unknown version or kind, is not read") 
     std::string other = bytes;
     other[1] = kind;
     CHECK_FALSE(Envelope::decode(other));
+  }
+}
+
+TEST_CASE("a message whose body is no JSON object is not read") {
+  for (const auto kind : {Envelope::Kind::json, Envelope::Kind::user_json}) {
+    for (const char* body : {"", "[1]", " {}", "1"})
+      CHECK_FALSE(Envelope::decode(Envelope{.kind = kind, .body = body}.encode()));
+    CHECK(Envelope::decode(Envelope{.kind = kind, .body = "{}"}.encode()));
   }
 }

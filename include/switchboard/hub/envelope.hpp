@@ -54,7 +54,8 @@ struct Envelope {
     return out;
   }
 
-  /// The views point into `bytes`. Nothing: not an envelope, or of a version or kind unknown here.
+  /// The views point into `bytes`. Nothing: not an envelope, of a version or kind unknown here, or one whose
+  /// body cannot be the JSON object that its kind has: a frame is made by what stands behind the brace.
   static std::optional<Envelope> decode(std::string_view bytes) {
     if (bytes.size() < header_size || read(bytes, 0, 1) != current_version) return std::nullopt;
     const std::uint64_t kind = read(bytes, 1, 1);
@@ -68,6 +69,8 @@ struct Envelope {
     envelope.number = static_cast<std::uint32_t>(read(bytes, 26, 4));
     envelope.text = bytes.substr(header_size, text_size);
     envelope.body = bytes.substr(header_size + text_size);
+    const bool has_object = envelope.kind == Kind::json || envelope.kind == Kind::user_json;
+    if (has_object && !envelope.body.starts_with('{')) return std::nullopt;
     return envelope;
   }
 
