@@ -32,6 +32,7 @@
 #include <switchboard/hub/json_text.hpp>
 #include <switchboard/hub/metrics.hpp>
 #include <switchboard/hub/names.hpp>
+#include <switchboard/hub/nesting.hpp>
 #include <switchboard/hub/options.hpp>
 #include <switchboard/hub/presence_roster.hpp>
 #include <switchboard/hub/session.hpp>
@@ -187,34 +188,6 @@ class Hub final : public Shard<App>, private BrokerSink {
   struct Pending {
     ConnectionId client;
     std::string id;
-  };
-  /// While one lives, what clients hold outlives their end: a call's arguments may lie in the very client
-  /// that the call ends, and a handler may go on with the User or State that it has.
-  class KeepsClients {
-   public:
-    explicit KeepsClients(Hub& hub) : hub_(hub) { ++hub_.keeping_clients_; }
-    KeepsClients(const KeepsClients&) = delete;
-    KeepsClients& operator=(const KeepsClients&) = delete;
-    ~KeepsClients() {
-      if (--hub_.keeping_clients_ == 0 && !hub_.kept_clients_.empty()) hub_.erase_kept_clients();
-    }
-
-   private:
-    Hub& hub_;
-  };
-  /// While one lives a message is on its way to many. Whoever it is too much for is closed when all have it:
-  /// the App hears of that, and what it then publishes must come behind.
-  class Delivers {
-   public:
-    explicit Delivers(Hub& hub) : hub_(hub) { ++hub_.delivering_; }
-    Delivers(const Delivers&) = delete;
-    Delivers& operator=(const Delivers&) = delete;
-    ~Delivers() {
-      if (--hub_.delivering_ == 0 && !hub_.overfull_.empty()) hub_.relieve_overfull();
-    }
-
-   private:
-    Hub& hub_;
   };
   /// What is left to do with a client whose socket is gone.
   enum class Fate : std::uint8_t { park, destroy };
@@ -465,10 +438,19 @@ class Hub final : public Shard<App>, private BrokerSink {
   std::optional<TimePoint> wake_at_;
   SlotTable<Transport> transports_;
   SlotTable<ClientType> clients_;
-  std::vector<std::uint32_t> kept_clients_;  // slots of those that have gone under a KeepsClients
+
+  /// While one lives, what clients hold outlives their end: a call's arguments may lie in the very client
+  /// that the call ends, and a handler may go on with the User or State that it has.
+  std::vector<std::uint32_t> kept_clients_;  // slots of those that have gone meanwhile
   std::size_t keeping_clients_ = 0;
-  std::vector<ConnectionId> overfull_;  // clients over a bound, to be looked after when nothing is delivered
+  using KeepsClients = Nesting<Hub, &Hub::keeping_clients_, &Hub::erase_kept_clients>;
+
+  /// While one lives a message is on its way to many. Whoever it is too much for is closed when all have it:
+  /// the App hears of that, and what it then publishes must come behind.
+  std::vector<ConnectionId> overfull_;
   std::size_t delivering_ = 0;
+  using Delivers = Nesting<Hub, &Hub::delivering_, &Hub::relieve_overfull>;
+
   PubSubManager<ConnectionId, Message> subscribers_;
   PubSubManager<ConnectionId, Message> watchers_;  // subscribers that asked for join and leave
   ChannelLinks links_;
