@@ -89,7 +89,8 @@ def check_shell(block, presets):
             continue
         path = ROOT / command
         if command.startswith("./") or "/" in command and (ROOT / command.split("/")[0]).is_dir():
-            built = command.removeprefix("./").startswith("build/")
+            program = command.removeprefix("./")
+            built = program.startswith("build/") or f"-o {program} " in block.code
             if not built and not (path.is_file() and path.stat().st_mode & 0o111):
                 raise Fault(f"{block.place}: {command} is not a program of this tree")
         elif command not in BUILTINS | NOT_HERE and not shutil.which(command):
