@@ -10,6 +10,12 @@ if(SWITCHBOARD_SANITIZE)
   add_link_options(-fsanitize=${SWITCHBOARD_SANITIZE})
 endif()
 
+option(SWITCHBOARD_COVERAGE "Count which lines and branches run, as clang does" OFF)
+if(SWITCHBOARD_COVERAGE)
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
 add_library(switchboard_warnings INTERFACE)
 target_compile_options(switchboard_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)

@@ -21,9 +21,9 @@ TEST_CASE("a link is opened once, and those who wait are called in order when th
   CHECK_FALSE(links.open("news").second);
   std::vector<int> called;
   for (int i = 0; i < 3; ++i)
-    link->waiting.push_back([&called, i, link = link](std::error_code error) {
+    link->waiting.push_back([&called, i, held = link](std::error_code error) {
       CHECK_FALSE(error);
-      CHECK(link->is_confirmed);
+      CHECK(held->is_confirmed);
       called.push_back(i);
     });
   links.confirm("news", link->number, {});

@@ -162,12 +162,11 @@ Traffic send_numbers(Fixture& fixture, int messages, int without_yielding) {
   }
   const auto is_done = [](const OutcomePtr& outcome) { return outcome->calls > 0; };
   world.until([&] { return std::all_of(outcomes.begin(), outcomes.end(), is_done); }, "each done must come");
-  world.settle();
-
   Traffic traffic;
+  for (const OutcomePtr& outcome : outcomes) traffic.accepted += outcome->is_accepted();
+  world.settle([&] { return subscriber.received.size() >= traffic.accepted || subscriber.gaps > 0; });
   traffic.gaps = subscriber.gaps;
   traffic.received = subscriber.received.size();
-  for (const OutcomePtr& outcome : outcomes) traffic.accepted += outcome->is_accepted();
   std::map<std::string, int> last;
   std::set<int> seen;
   for (const Received& message : subscriber.received) {

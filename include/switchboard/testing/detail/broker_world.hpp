@@ -190,8 +190,13 @@ class World {
   }
   /// Runs all stations until nothing has happened for a while.
   void settle() {
+    settle([] { return true; });
+  }
+  /// And it is so as well: what a server has on its way may come after a while of nothing.
+  template <class Condition>
+  void settle(Condition is_so) {
     const auto deadline = Clock::now() + patience_;
-    for (auto last = Clock::now(); Clock::now() - last < quiet_ && Clock::now() < deadline;) {
+    for (auto last = Clock::now(); (Clock::now() - last < quiet_ || !is_so()) && Clock::now() < deadline;) {
       if (poll() > 0)
         last = Clock::now();
       else
