@@ -19,7 +19,7 @@ struct Event {
   Kind kind;
   sb::CloseCode code;
   std::uint32_t type;
-  std::string payload, reason;
+  std::string payload, reason;  ///< the reason of a close; that of an error is for the log
   bool operator==(const Event&) const = default;
 };
 
@@ -67,7 +67,9 @@ class Reader {
     if (decoded.kind == Kind::binary && std::exchange(is_limited_, false))
       fuzz::require(payload.size() <= use_.binary_limit, "limit_message holds");
     if (decoded.kind == Kind::oversized) is_limited_ = false;
-    events_.push_back({decoded.kind, decoded.code, decoded.type, payload, std::string(decoded.reason)});
+    const bool is_close = decoded.kind == Kind::close;
+    events_.push_back({decoded.kind, decoded.code, decoded.type, payload,
+                       std::string(is_close ? decoded.reason : std::string_view())});
   }
   static sb::Opcode opcode_of(Kind kind) {
     return kind == Kind::text || kind == Kind::binary ? sb::Opcode::text : sb::Opcode::close;

@@ -187,7 +187,7 @@ def server_handle():
     yield 'bad_json', b'\0' + story(*[call(0, red, text(one)) for one in
                                      ('', '{', '1 2', '"\\ud800"', b'"\xff"', '[' * 70, '1e400', ' 1 ')], carry_out)
     for policy in range(3):
-        yield f'slow_{policy}', bytes([policy]) + story((2, 0, 0), *[call(0, red, text('"' + 'x' * 240 + '"'))] * 9,
+        yield f'slow_{policy}', bytes([policy]) + story((2, 0, 0), *[call(0, red, text('"' + 'x' * 240 + '"'))] * 7,
                                                         carry_out, (2, 0, 255), (4, 6), (1, 0, 0))
     yield 'parked', b'\0' + story((3, 0), call(0, red, text('1')), call(3, ann, text('{"n":1}')), carry_out, (1, 0, 0),
                                  call(4, ann, b'\x0f\xa3'), carry_out, (0, 8), (4, 7))
@@ -255,6 +255,13 @@ def envelope():
         on(0, (CONNECT, ANN)), bytes([ask, ANN, 0]),
         bytes([hand, node0, 1, 0, 0, 1, red, 0, 1, 0, 0, 0]),
         bytes([snap, node0, 1, 1, 3, red, 0, 1, 1, 0, 2, 0x10, 0x50, 0]))
+    offer = bytes([hand, node0, 1, 0, 0, 1, red, 0, 1, 0, 0, 0])
+    yield 'session_of_a_stranger_busy', story(
+        on(0, (CONNECT, ANN)), bytes([ask, ANN, 0]), offer, envelope_act(red, 1, 5), envelope_act(red, 2, 6, 7, b'x'),
+        envelope_act(red, 3, 7, body='{}'), envelope_act(red, 1, 9), envelope_act(ann_channel, 5, 1),
+        envelope_act(ann_channel, 7, 2), envelope_act(ann_channel, 6, 3, 4003),
+        bytes([snap, node0, 1, 2, 3, red, 1, 4, 1, 0, ann_channel, 1, 0, 1, 1]) + text('id') + bytes([red, 4, 0x10, 5]) +
+        text('abcdef') + bytes([0x42]) + text('') + bytes([0x10, 0]), bytes([ADVANCE, 0, SECOND]))
     yield 'stranger_takes', story(*ann, bytes([hand, node0, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0]),
                                   bytes([hand, node0, 2, 1, 9, 0, 0, 0, 1, red, 0, 1, 0, 0, 0]),
                                   bytes([marker, red, 1, 9]), bytes([marker, ann_channel, 1, 9]),

@@ -85,7 +85,7 @@ class Broker final : public sb::redis::LinkEvents {
   }
   void change_presence(std::uint8_t what) {
     if (!topology_->is_settled()) return;
-    const std::string channel(channels[what & 3]), user(users[what >> 2 & 3 % users.size()]);
+    const std::string channel(channels[what & 3]), user(users[(what >> 2 & 3) % users.size()]);
     auto& presence = topology_->presence_of(channel);
     const std::uint64_t port = 1 + (what >> 7);
     const auto ends = [this, number = begin().number](std::error_code, auto&&) { end(number); };
@@ -105,19 +105,23 @@ class Broker final : public sb::redis::LinkEvents {
     for (std::size_t i = 0; i < topology_->servers().size(); ++i) topology_->servers()[i]->flush(now);
   }
 
-  /// The servers do all that they should for a while, later than all that was.
+  /// The servers are started anew and do all that they should for a while, later than all that was.
   void recover() {
+    for (const auto& wire : std::vector(servers.wires())) {
+      wire->accept(false);
+      wire->lose();
+    }
+    poll();
     for (int round = 0; round < 12; ++round) {
       tick(30s + round * 200ms);
-      for (bool goes_on = true; goes_on;) {
-        goes_on = false;
+      while (servers.have_work()) {
         for (const auto& wire : std::vector(servers.wires())) {
           wire->take_at_most(~std::size_t{0});
-          goes_on |= wire->is_connecting() || !wire->commands().empty() || wire->may_deliver();
           wire->accept(true);
           while (!wire->commands().empty()) servers.answer(*wire);
           wire->deliver(~std::size_t{0});
         }
+        poll();
         flush();  // what one server's answer made another one be asked
         poll();
       }

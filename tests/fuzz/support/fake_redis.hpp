@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <set>
@@ -139,6 +140,12 @@ class FakeRedis {
     return std::make_unique<FakeStream>(wires_.back());
   }
   const std::vector<std::shared_ptr<Wire>>& wires() const { return wires_; }
+  /// Something waits for a server to go on.
+  bool have_work() const {
+    return std::any_of(wires_.begin(), wires_.end(), [](const auto& wire) {
+      return wire->is_connecting() || !wire->commands().empty() || wire->may_deliver();
+    });
+  }
 
   /// Where the slots from this one on belong to the second server of a cluster.
   int first_slot_of_second = 8000;

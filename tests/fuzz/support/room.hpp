@@ -11,7 +11,7 @@
 #include <switchboard/testing/test_cluster.hpp>
 #include <switchboard/testing/websocket_test_client.hpp>
 
-// The App of the targets that drive a hub. Its hubs are compiled once, in room.cpp.
+// The App of the targets that drive a hub. Its hubs are compiled once, in local_room.cpp and linked_room.cpp.
 namespace fuzz {
 
 namespace sb = switchboard;

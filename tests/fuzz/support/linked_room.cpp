@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/room.hpp"
 
-template class switchboard::Hub<fuzz::LocalRoom, switchboard::testing::TestHost<fuzz::LocalRoom>>;
-template class switchboard::testing::TestApp<fuzz::LocalRoom>;
 template class switchboard::Hub<fuzz::LinkedRoom, switchboard::testing::TestHost<fuzz::LinkedRoom>>;
 template class switchboard::Handover<fuzz::LinkedRoom, switchboard::testing::TestHost<fuzz::LinkedRoom>>;
 template class switchboard::testing::TestApp<fuzz::LinkedRoom>;
