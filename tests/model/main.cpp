@@ -146,14 +146,16 @@ void print(const Counts& sum, std::uint64_t runs) {
   std::printf("\n");
 }
 
-/// The schedules must reach what they are for.
-bool are_all_reached(const Counts& sum) {
-  for (std::size_t i = 0; i < Counts::size; ++i)
-    if (sum.values[i] == 0) {
-      std::printf("FAILED: no schedule had any %s\n", Counts::names[i]);
-      return false;
-    }
-  return true;
+/// The schedules must reach what they are for, and what is allowed as an exception must be one.
+bool are_fair(const Counts& sum) {
+  for (std::size_t i = 0; i < Counts::size; ++i) {
+    if (sum.values[i] > 0 || i == Counts::late_moves) continue;
+    std::printf("FAILED: no schedule had any %s\n", Counts::names[i]);
+    return false;
+  }
+  if (sum.values[Counts::late_moves] * 100 <= sum.values[Counts::moves]) return true;
+  std::printf("FAILED: too many moves came too late\n");
+  return false;
 }
 
 int run_all(const Arguments& arguments) {
@@ -182,7 +184,7 @@ int run_all(const Arguments& arguments) {
   print(sum, arguments.runs);
   if (arguments.must_fail) std::printf("FAILED: bug %d was not found\n", arguments.bug);
   if (arguments.must_fail) return 1;
-  return arguments.runs < 500 || are_all_reached(sum) ? 0 : 1;
+  return arguments.runs < 500 || are_fair(sum) ? 0 : 1;
 }
 
 }  // namespace

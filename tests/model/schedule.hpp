@@ -139,7 +139,7 @@ inline Config make_config(std::uint64_t seed, Random& random) {
   if (random.one_in(2)) config.replay = 6;
   config.sessions_watch = random.one_in(4);
   config.has_watcher = random.one_in(2);
-  config.is_cramped = random.one_in(5);
+  config.is_cramped = config.nodes == 1 && random.one_in(5);
   return config;
 }
 

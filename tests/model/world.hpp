@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <map>
@@ -185,7 +186,16 @@ class World {
   Connection* handle_of(unsigned client) {
     const auto found = newest_.find(client);
     if (found == newest_.end() || model_.session(found->second).life.to != never) return nullptr;
-    return &handles_.at(found->second);
+    Connection& connection = handles_.at(found->second);
+    return connection.is_open() ? &connection : nullptr;  // it may have gone to where its client is not yet
+  }
+  /// Another node may be about to have it.
+  bool is_on_its_way(int session) {
+    const auto wants = [&](const Attempt& attempt) {
+      return attempt.asked_for == session && attempt.session == 0 &&
+             servers_.now() - attempt.begun < std::chrono::seconds(10);
+    };
+    return config_.nodes > 1 && std::any_of(attempts_.begin(), attempts_.end(), wants);
   }
   /// The session may be ended from now on, or must be.
   void doom(Session& session, bool must) {
@@ -232,10 +242,6 @@ void World<App>::opened(Connection connection, unsigned place) {
     require(asked.life.to != never || config_.is_lossy || asked.may_end || is_late,
             "a session that has not ended was not found, of client " + std::to_string(attempt.client) +
                 " on hub " + std::to_string(place));
-    if (asked.life.to == never) {  // to its client; or it is about to end elsewhere
-      model_.end(asked);
-      lost_.insert(asked.key);
-    }
   }
   Session& session = model_.begin(attempt.client, connection.user().id, connection.is_stateful());
   attempt.session = connection.state().session = session.key;
@@ -257,6 +263,7 @@ void World<App>::resumed(Connection connection, unsigned) {
   require(session.life.to == never || lost_.contains(session.key), "a session that had ended was resumed");
   attempt.session = session.key;
   handles_.insert_or_assign(session.key, connection);
+  newest_[attempt.client] = session.key;
   parked_.erase(session.key);
   counts_.count(Counts::resumes);
 }
@@ -272,6 +279,8 @@ void World<App>::closed(Connection connection, const sb::CloseReason& reason) {
     return;
   }
   if (lost_.contains(session.key)) return;
+  // One that is ended while it moves may be ended on both nodes.
+  if (session.life.to != never && config_.nodes > 1 && (session.may_end || config_.is_cramped)) return;
   model_.end(session);
   const auto because = [&](bool is_right) {
     require(is_right, "a session has ended for no reason: " + reason.text);
@@ -311,7 +320,6 @@ void World<App>::unsubscribed(Connection connection, const std::string& channel)
   const std::pair<std::string, std::string> both(session.user, channel);
   require(session.leaving.contains(channel) || ever_denied_.contains(both) || being_taken_off_.contains(both),
           "a session was taken off " + channel + " for no reason");
-  session.leaving.erase(channel);
   model_.unsubscribe(session, channel);
 }
 

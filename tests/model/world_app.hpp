@@ -64,7 +64,7 @@ void World<App>::perform(const Event& event, App& app) {
     case Act::send_to_session:
       return send_to_session(event, is_outside ? nullptr : &app.shard);
     case Act::close_session:
-      if (connection == nullptr) return;
+      if (connection == nullptr || is_on_its_way(session_of(*connection).key)) return;  // see README.md
       doom(session_of(*connection), true);
       connection->close(sb::CloseCode::normal, "asked for");
       return;

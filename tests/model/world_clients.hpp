@@ -165,6 +165,10 @@ void World<App>::receive_welcome(Client& client, const json& welcome) {
             "a new session is not empty: " + welcome.dump());
     require(welcome.at("missed") == (attempt.asked_for == 0 ? json(0) : json(nullptr)),
             "a new session misses something: " + welcome.dump());
+    if (attempt.asked_for != 0 && model_.session(attempt.asked_for).life.to == never) {
+      model_.end(model_.session(attempt.asked_for));  // for its client, who does not come back to it
+      lost_.insert(attempt.asked_for);
+    }
     client.session = attempt.session;
     client.name = name;
     client.last_seq = client.acknowledged = 0;
@@ -242,7 +246,8 @@ void World<App>::receive_answer(Client& client, const json& answer) {
       break;
     case Request::Kind::unsubscribe:
       client.channels.erase(channel);
-      if (Session* session = session_of(client)) session->leaving.erase(channel);
+      if (Session* session = session_of(client); session != nullptr && client.requests.empty())
+        session->leaving.erase(channel);
       break;
     case Request::Kind::publish:
       model_.publish(model_.message(id));
