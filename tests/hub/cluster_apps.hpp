@@ -59,8 +59,8 @@ struct Member {
   void on_close(Connection connection, sb::CloseReason reason) {
     note("close " + std::to_string(static_cast<int>(reason.code)), connection);
   }
-  /// {"count":n} adds to the State and answers it; {"send":…} is sent; {"sleep":ms} takes its time, then
-  /// sends.
+  /// {"count":n} adds to the State and answers it; {"send":…} is sent, {"join":…} subscribes, {"close":…}
+  /// closes; {"sleep":ms} takes its time before.
   asio::awaitable<void> on_message(Connection connection, json message) {
     if (message.contains("count")) {
       connection.state().count += message["count"].get<int>();
@@ -70,8 +70,11 @@ struct Member {
       connection.send_binary(7, std::as_bytes(std::span(message["binary"].get_ref<const std::string&>())));
     if (message.contains("sleep"))
       co_await connection.sleep_for(std::chrono::milliseconds(message["sleep"].get<int>()));
-    if (message.contains("send")) connection.send_json({{"sent", message["send"]}});
-    if (message.contains("join")) connection.subscribe(message["join"].get<std::string>());
+    bool is_done = true;
+    if (message.contains("send")) is_done = connection.send_json({{"sent", message["send"]}});
+    if (message.contains("join")) is_done = connection.subscribe(message["join"].get<std::string>());
+    if (message.contains("close")) is_done = connection.close(sb::CloseCode::normal);
+    if (!is_done) world->journal.push_back("refused");
   }
 
  private:

@@ -183,6 +183,25 @@ TEST_CASE("whichever step is lost, the client is told the truth and the session 
   }
 }
 
+TEST_CASE("what a handler does to a session that is on its way is refused rather than lost") {
+  const char* what = GENERATE("send", "join", "close");
+  CAPTURE(what);
+  Cluster cluster(2);
+  auto ws = cluster.connect(0, "ann");
+  ws.send_json({{"sleep", 400}, {what, "it"}});
+  cluster.nodes.run();
+  cluster.network().fate = [&](const TestMessage& message) {
+    return step_of(message.payload) == Step::taken ? TestFate::lose_silently : TestFate::arrive;
+  };
+  auto back = cluster.begin_resume(1, "ann", ws.session(), 0);
+  cluster.nodes.advance(300ms);  // longer than a handler is waited for
+  CHECK(terms(back.receive_json()) == terms(0, true, 0, 0));
+  cluster.world.take_journal();
+  cluster.nodes.advance(200ms);
+  CHECK(cluster.world.take_journal() == std::vector<std::string>{"refused"});
+  CHECK(back.is_idle());
+}
+
 TEST_CASE("one step that is lost once is made good where asking again can") {
   Parked parked;
   int finds = 0;

@@ -299,9 +299,10 @@ Message& World<App>::new_message(Message message, unsigned size) {
 template <class App>
 void World<App>::publish_from_client(Client& client, const Event& event) {
   if (!client.peer || client.is_waiting || client.session == 0) return;
-  Message& message =
-      new_message({.channel = channels[event.channel], .publisher = "client " + std::to_string(client.index)},
-                  event.b % 300);
+  // A session, not its client: what a connection that has ended has left waiting is done beside the next one.
+  Message& message = new_message(
+      {.channel = channels[event.channel], .publisher = "session " + std::to_string(client.session)},
+      event.b % 300);
   send_publish(client, event, message, event.a % 2 == 0);
 }
 

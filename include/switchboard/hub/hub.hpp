@@ -364,6 +364,11 @@ class Hub final : public Shard<App>, private BrokerSink {
   ConnectionId id_of(std::uint32_t slot) const { return {slot, clients_.generation(slot)}; }
   ClientType* find(ConnectionId id);
   const ClientType* find(ConnectionId id) const { return const_cast<Hub*>(this)->find(id); }
+  /// Whether what the App does to the client counts: it has not ended, nor is it on its way to another hub.
+  bool may_change(ConnectionId id) const {
+    const ClientType* client = find(id);
+    return client != nullptr && !(client->session && client->session->is_frozen);
+  }
   Transport* find(TransportUse use) { return transports_.find(use.slot, use.generation); }
   Transport* transport_of(const ClientType& client) {
     return client.is_attached() ? &transports_[client.transport] : nullptr;

@@ -287,7 +287,7 @@ std::error_code Hub<App, Host>::publish_binary(std::string_view channel, std::ui
 
 template <class App, class Host>
 bool Hub<App, Host>::subscribe(ConnectionId id, std::string_view channel) {
-  if (find(id) == nullptr || check_channel(channel)) return false;
+  if (!may_change(id) || check_channel(channel)) return false;
   if (subscribers_.is_subscribed(id, channel)) return true;
   if (subscribers_.subscription_count(id) >= options_.limits.max_subscriptions) return false;
   const std::string name(channel);
@@ -298,7 +298,7 @@ bool Hub<App, Host>::subscribe(ConnectionId id, std::string_view channel) {
 
 template <class App, class Host>
 bool Hub<App, Host>::unsubscribe(ConnectionId id, std::string_view channel) {
-  return find(id) != nullptr && leave_channel(id, channel);
+  return may_change(id) && leave_channel(id, channel);
 }
 
 }  // namespace switchboard::inline v1

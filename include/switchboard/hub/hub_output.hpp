@@ -364,13 +364,13 @@ void Hub<App, Host>::release_socket(std::uint32_t slot, SocketClose how) {
 
 template <class App, class Host>
 bool Hub<App, Host>::send_object(ConnectionId id, std::string_view object) {
-  return find(id) != nullptr && deliver(id, EncodedMessage::json(object));
+  return may_change(id) && deliver(id, EncodedMessage::json(object));
 }
 
 template <class App, class Host>
 bool Hub<App, Host>::send_typed(ConnectionId id, std::uint32_t type, std::span<const std::byte> payload) {
   const std::string_view bytes(reinterpret_cast<const char*>(payload.data()), payload.size());
-  return find(id) != nullptr && deliver(id, EncodedMessage::binary(type, bytes));
+  return may_change(id) && deliver(id, EncodedMessage::binary(type, bytes));
 }
 
 template <class App, class Host>
@@ -387,7 +387,7 @@ std::string Hub<App, Host>::written_id(ConnectionId id, std::string parsed) {
 
 template <class App, class Host>
 bool Hub<App, Host>::send_answer(ConnectionId id, std::string_view object) {
-  if (find(id) == nullptr) return false;
+  if (!may_change(id)) return false;
   push_answer(id, object);
   return true;
 }

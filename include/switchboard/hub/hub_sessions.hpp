@@ -236,7 +236,7 @@ template <class App, class Host>
 bool Hub<App, Host>::close(ConnectionId id, CloseCode code, std::string_view reason) {
   const KeepsClients keeps(*this);
   ClientType* client = find(id);
-  if (client == nullptr) return false;
+  if (!may_change(id)) return false;
   if (client->is_attached())
     close_client(id, code, reason, true, PresenceMode::gone, Fate::destroy);
   else
