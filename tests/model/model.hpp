@@ -151,8 +151,10 @@ class Model {
       return;
     }
     int& newest = session.newest[{received.publisher, received.channel}];
-    require(number > newest, what + " came behind " + std::to_string(newest) + " of the same publisher");
-    newest = number;
+    // What the broker would not take is sent again, and may have been dropped here before.
+    require(number > newest || received.is_partial,
+            what + " came behind " + std::to_string(newest) + " of the same publisher");
+    newest = std::max(newest, number);
   }
   /// Whatever has a number has the same whenever it comes.
   void number(Session& session, std::uint64_t sequence, const std::string& content) {

@@ -41,7 +41,7 @@ class Peer {
   void cut_unnoticed() { state_->socket->is_broken = true; }
   void stall(std::size_t bytes) {
     state_->socket->window = bytes;
-    is_stalled = true;
+    is_stalled = was_silent = true;
   }
   void wake() {
     state_->socket->window = ~std::size_t{0};
