@@ -289,7 +289,7 @@ TEST_CASE("a replay larger than the bound makes nobody slow, what comes behind i
   auto ws = hall.stalled(true);
   ws.cut();
   hall.publish(50);
-  const std::size_t window = GENERATE(0, 700, 1500);
+  const std::size_t window = GENERATE(std::size_t{0}, std::size_t{700}, std::size_t{1500});
   auto back = connect_by_hand(hall.app, "/ws?token=ann&last_seq=0&session=" + ws.session(), window);
   hall.publish(5);
   REQUIRE(hall.is_open());

@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <switchboard/patterns/pubsub_manager.hpp>
@@ -44,6 +46,23 @@ Ids subscribers_of(Manager& manager, std::string_view channel) {
 // Collides on purpose.
 struct PoorHash {
   std::size_t operator()(int id) const { return static_cast<std::size_t>(id % 2); }
+};
+
+// Cannot be copied while it is negative.
+struct Id {
+  explicit Id(int id) : number(id) {}
+  Id(const Id& other) : number(other.number) {
+    if (number < 0) throw std::bad_alloc();
+  }
+  Id(Id&&) noexcept = default;
+  Id& operator=(const Id&) = default;
+  Id& operator=(Id&&) noexcept = default;
+  bool operator==(const Id&) const = default;
+  int number;
+};
+
+struct IdHash {
+  std::size_t operator()(const Id& id) const { return static_cast<std::size_t>(id.number); }
 };
 
 }  // namespace
@@ -267,6 +286,21 @@ TEST_CASE("a callback that throws leaves everything as the callbacks before it m
   CHECK(subscribers_of(manager, "news") == Ids{1, 3});
 }
 
+TEST_CASE("a subscribe whose id cannot be copied leaves everything as it was") {
+  PubSubManager<Id, std::string_view, IdHash> manager;
+  CHECK(manager.subscribe(Id(1), "news"));
+  CHECK_THROWS_AS(manager.subscribe(Id(-1), "news"), std::bad_alloc);
+  CHECK_THROWS_AS(manager.subscribe(Id(-1), "sports"), std::bad_alloc);
+  CHECK(manager.subscriber_count("news") == 1);
+  CHECK_FALSE(manager.is_subscribed(Id(-1), "news"));
+  std::vector<std::string> channels;
+  manager.for_each_channel([&](std::string_view channel) { channels.emplace_back(channel); });
+  CHECK(channels == std::vector<std::string>{"news"});
+  CHECK(manager.unsubscribe(Id(1), "news"));
+  CHECK(manager.subscribe(Id(2), "sports"));
+  CHECK(manager.subscriber_count("sports") == 1);
+}
+
 TEST_CASE("a message of any type is handed on as it is, not copied") {
   using Message = std::unique_ptr<int>;
   PubSubManager<int, Message> manager;
@@ -300,6 +334,14 @@ std::size_t allocated_bytes() {
   return info.uordblks + info.hblkhd;
 }
 }  // namespace
+
+TEST_CASE("channels that a subscribe failed to open keep no memory") {
+  PubSubManager<Id, std::string_view, IdHash> manager;
+  const std::size_t before = allocated_bytes();
+  for (int i = 0; i < 2000; ++i)
+    CHECK_THROWS_AS(manager.subscribe(Id(-1), "a channel of its own " + std::to_string(i)), std::bad_alloc);
+  CHECK(allocated_bytes() < before + 20'000);
+}
 
 TEST_CASE("channels that nobody is in any more, and subscribers that have gone, keep no memory") {
   PubSubManager<int> manager;
