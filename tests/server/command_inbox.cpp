@@ -55,8 +55,9 @@ TEST_CASE("an inbox is full at so many commands, and has room once they are take
 
 TEST_CASE("the names that commands are about count as their bodies do") {
   CommandInbox inbox([] {});
-  CHECK_FALSE(inbox.post(
-      {.kind = Command::Kind::disconnect_user, .target = std::string(CommandInbox::max_bytes, 'x')}));
+  CHECK_FALSE(inbox.post({.kind = Command::Kind::disconnect_user,
+                          .target = std::string(CommandInbox::max_bytes, 'x'),
+                          .body = {}}));
   CHECK(inbox.post(publish("c", "1")) == sb::errc::would_block);
   std::vector<Command> batch;
   inbox.take(batch, 1);
