@@ -218,7 +218,7 @@ def resp():
                              ('confirmation', b'*3\r\n$9\r\nsubscribe\r\n$5\r\np:red\r\n:1\r\n'),
                              ('sunsubscribe', b'*3\r\n$12\r\nsunsubscribe\r\n$5\r\np:red\r\n:0\r\n')):
         for wire in (0, 1):
-            yield f'{name}_{wire}', bytes([wire]) + up + red + up + bytes([raw, wire]) + text(bytes_said) + \
+            yield f'{name}_{wire}', b'\0' + up + red + up + bytes([raw, wire]) + text(bytes_said) + \
                 bytes([deliver, wire, 1, deliver, wire, 40]) + up
     yield 'refused_connections', b'\0' + bytes([accept, 0x80, accept, 0x81, tick, 3, accept, 0x80]) + red + sent + up
     yield 'slots_move', b'\1' + up + bytes([tick, 0]) + up + red + bytes([subscribe, 2]) + sent + up + \
