@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Handlers that are coroutines: what waits for them, what does not, and what they may keep.
+#include <asio/redirect_error.hpp>
 #include <asio/steady_timer.hpp>
 
 #include "hub/apps.hpp"
@@ -23,8 +24,11 @@ struct SlowApp {
 
   asio::awaitable<std::variant<switchboard::Accepted<User>, switchboard::Refusal>> authenticate(
       const switchboard::UpgradeRequest& request) {
-    asio::steady_timer timer(shard->executor(), 1ms);
-    co_await timer.async_wait(asio::use_awaitable);
+    asio::steady_timer timer(shard->executor(),
+                             request.token == "gated" ? 1h : asio::steady_timer::duration(1ms));
+    open_gate = [&timer] { timer.cancel(); };
+    std::error_code cancelled;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
     if (request.token == "broken") throw std::runtime_error("no database");
     if (request.token == "no") co_return switchboard::Refusal{403, "user.banned", "go away", {}};
     co_return switchboard::Accepted<User>{{std::string(request.token)}, "chat.v2"};
@@ -88,7 +92,8 @@ struct SlowApp {
   std::optional<Handle> clock;  // the first connection; open throughout a test
   std::vector<std::string> log;
   switchboard::Duration open_delay{};
-  std::function<void()> at_exit;  // whenever an on_message ends, be it unfinished
+  std::function<void()> open_gate;  // lets the authenticate under way go on
+  std::function<void()> at_exit;    // whenever an on_message ends, be it unfinished
 };
 
 struct SlowBench : Bench<SlowApp> {
@@ -324,6 +329,29 @@ TEST_CASE("authenticate may take real time, refuse in its own words, throw, and 
   };
   CHECK(refusal("no") == std::pair<unsigned, std::string>(403, "user.banned"));
   CHECK(refusal("broken").first == 500);
+}
+
+TEST_CASE("what comes while authenticate is suspended waits for it; beyond 64 KiB nothing more is read") {
+  SlowBench bench;
+  const auto socket = std::make_shared<switchboard::testing::TestSocket>();
+  socket->to_server =
+      "GET /ws?token=gated HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  TestConnection<SlowApp> ws(bench.test, socket, false, true);
+  bench.test.host().accept(socket);
+  bench.test.run();
+  ws.send_json({{"say", "first"}});
+  bench.test.run();
+  CHECK(socket->to_server.empty());
+  CHECK(socket->wants_input);
+  ws.send_json({{"say", "second"}, {"padding", std::string(64 * 1024, 'x')}});
+  bench.test.run();
+  CHECK_FALSE(socket->wants_input);
+  ws.send_json({{"say", "third"}});
+  bench.test.run();
+  CHECK_FALSE(socket->to_server.empty());
+  bench.app.open_gate();
+  for (const char* say : {"first", "second", "third"}) CHECK(ws.receive_json()["said"] == say);
 }
 
 TEST_CASE("on_open ends before the first request is handled, early frames included") {

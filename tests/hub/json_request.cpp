@@ -71,6 +71,16 @@ TEST_CASE("each type of value is told apart") {
   CHECK(read_json_request("{}").id.type == Type::absent);
 }
 
+TEST_CASE("the tree that an App gets is the one that nlohmann makes of the text") {
+  for (const std::string text :
+       {R"(null)",
+        R"({"a":null,"b":[true,false,{}],"c":-1,"d":18446744073709551615,"e":1.5e3,"f":"\u00fc\n"})",
+        R"([[],[[null]],{"a":{"a":{"b":[1]}}}])", R"({"a":1,"a":{"b":2},"":[""]})"}) {
+    CAPTURE(text);
+    CHECK(parse_json(text) == nlohmann::json::parse(text));
+  }
+}
+
 TEST_CASE("strings are understood with their escapes, member names too") {
   const JsonRequest request =
       read_json_request(R"({"\u0061ction":"sub\u0073cribe","channel":"\ud83d\ude00\n"})");

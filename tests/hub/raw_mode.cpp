@@ -45,6 +45,17 @@ struct TextApp {
   }
 };
 
+struct BytesApp {
+  using Access = switchboard::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  std::optional<User> authenticate(const switchboard::UpgradeRequest&) { return User{}; }
+  void on_binary(switchboard::Connection<BytesApp> connection, std::span<const std::byte> bytes) {
+    connection.send_raw(bytes);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("in raw mode text and binary come as they are, JSON and pings of JSON included") {
@@ -101,6 +112,13 @@ TEST_CASE("a kind of message that the App does not take closes with 1003") {
   CHECK(ws.receive_text() == "text");
   ws.send_raw("binary");
   CHECK(ws.receive_close().code == CloseCode::unsupported_data);
+
+  Bench<BytesApp> other;
+  auto bytes = other.connect("ann");
+  bytes.send_raw("binary");
+  CHECK(bytes.receive_raw() == "binary");
+  bytes.send_text("text");
+  CHECK(bytes.receive_close().code == CloseCode::unsupported_data);
 }
 
 TEST_CASE("in raw mode a rate is kept in silence, and closes with 1008 all the same") {

@@ -215,7 +215,10 @@ TEST_CASE("a peer that is gone, or takes nothing, before it has its answer leave
     socket->to_server = "GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n";
     socket->is_reading = false;
     door.app.host().accept(socket);
+    door.app.run();
+    socket->to_server = Request{}.text();  // read, and not answered any more
     door.app.advance(5s - 1ns);
+    REQUIRE(socket->to_server.empty());
     REQUIRE_FALSE(socket->closed);
     door.app.advance(1ns);
     REQUIRE(socket->closed == sb::SocketClose::abort);

@@ -42,6 +42,23 @@ TEST_CASE("send_to_user reaches every connection of the user and nobody else's, 
   }
 }
 
+TEST_CASE("each user is found, however many there are, and when half of them have gone") {
+  Bench<> bench;
+  std::vector<TestConnection<HookedApp<>>> users;
+  for (int i = 0; i < 100; ++i) users.push_back(bench.connect("user" + std::to_string(i)));
+  const auto send_to_all = [&] {
+    for (int i = 0; i < 100; ++i) bench.test.shard().send_to_user("user" + std::to_string(i), {{"you", i}});
+  };
+  send_to_all();
+  for (std::size_t i = 0; i < 100; ++i) CHECK(users[i].receive_json() == Json{{"you", i}});
+  for (std::size_t i = 0; i < 100; i += 2) users[i].cut();
+  send_to_all();
+  for (std::size_t i = 1; i < 100; i += 2) {
+    CHECK(users[i].receive_json() == Json{{"you", i}});
+    CHECK(users[i].is_idle());
+  }
+}
+
 TEST_CASE("send_to_user is kept for a session that is away, on another shard too") {
   Bench<> bench({.shards = 2});
   auto ws = bench.connect("ann", {.shard = 1});

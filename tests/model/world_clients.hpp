@@ -85,7 +85,7 @@ void World<App>::receive_message(Client& client, const json& message, std::uint6
   json body = message;
   if (message.contains("channel")) {
     check_knows(client, message["channel"]);
-    require(model_.message(message["data"]["n"]).channel == message["channel"],
+    require(model_.message(message["data"]["n"]).channel == message["channel"].get<std::string>(),
             "a message of another channel");
     body = message["data"];
   }
