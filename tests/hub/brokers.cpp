@@ -215,6 +215,7 @@ TEST_CASE("presence is unavailable where the broker keeps none") {
   auto ws = bench.subscriber("ann", "c");
   CHECK(ask_error(ws, R"({"action":"presence","channel":"c","id":1})") == "presence.unavailable 1");
   CHECK(ask_presence(bench.test, "c").error == std::errc::not_supported);
+  CHECK(ask_presence_count(bench.test, "c").error == std::errc::not_supported);
 }
 
 TEST_CASE("a gap that the broker tells of is told to sessions, numbered, and to no plain client") {

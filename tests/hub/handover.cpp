@@ -200,6 +200,37 @@ TEST_CASE("nobody hears of a leave or a join when a session moves, and the user 
   }
 }
 
+TEST_CASE(
+    "who enters a channel and leaves it while a watcher's session moves is told to it, whenever that is") {
+  for (int steps = 0; steps < 30; ++steps) {
+    CAPTURE(steps);
+    Cluster cluster(3);
+    auto watcher = cluster.subscriber(0, "wat", {"red"}, true);
+    auto bob = cluster.connect(2, "bob");
+    watcher.cut();
+    cluster.nodes.run();
+    cluster.network().set_manual(true);
+    auto back = cluster.begin_resume(1, "wat", watcher.session(), 0);
+    const auto step = [&] {
+      cluster.network().step();
+      cluster.nodes.run();
+    };
+    cluster.nodes.run();
+    for (int i = 0; i < steps; ++i) step();
+    bob.send_json({{"action", "subscribe"}, {"channel", "red"}});
+    cluster.nodes.run();
+    for (int i = 0; i < 3; ++i) step();
+    bob.send_json({{"action", "unsubscribe"}, {"channel", "red"}});
+    cluster.nodes.run();
+    cluster.network().set_manual(false);
+    cluster.nodes.advance(5s);
+    CHECK(back.receive_json()["session"] == watcher.session());
+    const json joined{{"seq", 1}, {"type", "join"}, {"channel", "red"}, {"user", "bob"}};
+    const json left{{"seq", 2}, {"type", "leave"}, {"channel", "red"}, {"user", "bob"}};
+    CHECK(received(back) == std::vector<json>{joined, left});
+  }
+}
+
 TEST_CASE("a user who had left a channel's presence joins it again by coming back on another node") {
   Cluster cluster(3);
   auto watcher = cluster.subscriber(2, "wat", {"red"}, true);

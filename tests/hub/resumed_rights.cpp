@@ -11,6 +11,16 @@ json dropped(const std::string& channel) {
   return {{"status", "unsubscribed"}, {"channel", channel}, {"code", "subscribe.denied"}};
 }
 
+struct Open {
+  using Access = sb::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  std::optional<User> authenticate(const sb::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
+};
+
 template <class App>
 void refuses_a_kept_channel() {
   const unsigned shards = GENERATE(1u, 2u);
@@ -180,4 +190,23 @@ TEST_CASE("a parked session is destroyed by disconnect_user and by the App's clo
   REQUIRE(terms(hall.connect("ann", {.session = ws.session(), .last_seq = 0}).welcome()) ==
           terms(0, false, 0, nullptr));
   REQUIRE(hall.metric(&sb::HubMetrics::sessions_parked) == 0);
+}
+
+TEST_CASE("where everything is allowed, who comes back is present in its channels as before") {
+  sb::testing::TestApp<Open> app;
+  auto watcher = sb::testing::WebSocketTestClient<Open>(app, "ben").connect({.last_seq = std::nullopt});
+  subscribe(watcher, "news", true);
+  sb::testing::WebSocketTestClient<Open> client(app, "ann");
+  auto ws = client.connect();
+  subscribe(ws, "news");
+  REQUIRE(watcher.receive_json()["type"] == "join");
+  ws.cut();
+  app.advance(1s);
+  auto back = client.connect({.session = ws.session(), .last_seq = 0});
+  REQUIRE(back.welcome()["recovered"] == true);
+  app.advance(1min);
+  REQUIRE(watcher.is_idle());
+  back.cut();
+  app.advance(10s);
+  REQUIRE(watcher.receive_json()["type"] == "leave");
 }

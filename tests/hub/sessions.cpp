@@ -98,6 +98,11 @@ TEST_CASE("parked logs have a bound in bytes, and the longest parked session goe
     REQUIRE(hall.metric(&Metrics::sessions_parked) == 2);
     REQUIRE_FALSE(is_there(hall, sessions[0]));
   }
+  SECTION("when the App sends to one") {
+    hall.world.send["ben"]({{"text", std::string(3'000, 'y')}});
+    REQUIRE(hall.metric(&Metrics::sessions_parked) == 2);
+    REQUIRE_FALSE(is_there(hall, sessions[0]));
+  }
   SECTION("when one alone is over it") {
     park("dan", 13'000);
     REQUIRE(hall.metric(&Metrics::sessions_parked) == 0);

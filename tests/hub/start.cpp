@@ -39,6 +39,13 @@ TEST_CASE("an App may publish in its constructor") {
   }
 }
 
+TEST_CASE("a shard tells the time of its host") {
+  Bench<> bench;
+  const auto before = bench.test.shard().now();
+  bench.test.advance(90s);
+  CHECK(bench.test.shard().now() == before + 90s);
+}
+
 TEST_CASE("times without end are never") {
   Bench<> bench({.sessions = {.time_to_live = Duration::max(), .presence_grace = Duration::max()},
                  .limits = {.handshake_timeout = Duration::max()}});

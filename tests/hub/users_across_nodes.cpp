@@ -105,6 +105,20 @@ TEST_CASE("what a broker repeats to a user is dropped, and what it loses is told
   cluster.network().detach(repeater);
 }
 
+TEST_CASE("what the broker says it has lost for a user is told to the user's sessions, and to no others") {
+  Cluster cluster(2);
+  auto ann = cluster.connect(1, "ann"), bob = cluster.connect(1, "bob");
+  cluster.network().fate = [](const sb::testing::TestMessage& message) {
+    return message.channel == "$user:ann" ? sb::testing::TestFate::lose : sb::testing::TestFate::arrive;
+  };
+  cluster.shard(0).send_to_user("ann", {{"hello", 1}});
+  cluster.nodes.run();
+  CHECK(ann.receive_json() ==
+        json{{"seq", 1}, {"type", "gap"}, {"reason", "broker"}, {"channels", json::array()}});
+  CHECK(ann.is_idle());
+  CHECK(bob.is_idle());
+}
+
 TEST_CASE("when a node dies, its users leave the channels that nobody else has them in") {
   Cluster cluster(3);
   auto watcher = cluster.subscriber(2, "wat", {"red"}, true);

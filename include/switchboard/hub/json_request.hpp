@@ -65,16 +65,8 @@ class CountingIterator {
     *read_ = ++position_;
     return *this;
   }
-  CountingIterator operator++(int) {
-    auto before = *this;
-    ++*this;
-    return before;
-  }
   friend bool operator==(const CountingIterator& a, const CountingIterator& b) {
     return a.position_ == b.position_;
-  }
-  friend bool operator!=(const CountingIterator& a, const CountingIterator& b) {
-    return a.position_ != b.position_;
   }
 
  private:
