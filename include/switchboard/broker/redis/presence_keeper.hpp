@@ -71,15 +71,13 @@ class PresenceKeeper {
   void count(const std::string& channel, Counted counted) {
     is_used_ = true;
     const std::string key = presence_key(channel);
-    CommandLink* const link = link_of_(key);
-    if (link == nullptr) return counted(broker_errc::unavailable, 0);
-    link->command(
-        answer_or_null(link,
-                       [counted = std::move(counted)](Reply* reply) {
-                         if (reply == nullptr) return counted(broker_errc::unavailable, 0);
-                         // One field is the version; without users there is no key.
-                         counted({}, reply->integer > 0 ? static_cast<std::size_t>(reply->integer - 1) : 0);
-                       }),
+    ask(
+        key,
+        [counted = std::move(counted)](Reply* reply) {
+          if (reply == nullptr) return counted(broker_errc::unavailable, 0);
+          // One field is the version; without users there is no key.
+          counted({}, reply->integer > 0 ? static_cast<std::size_t>(reply->integer - 1) : 0);
+        },
         "HLEN", key);
   }
 
@@ -114,22 +112,25 @@ class PresenceKeeper {
     return context_.options.prefix + "in:" + std::string(node);
   }
 
-  /// `answered` gets null where there was no answer, or an error.
-  static CommandLink::Answered answer_or_null(CommandLink* link, CommandLink::Answered answered) {
-    return [answered = std::move(answered), link](Reply* reply) {
-      if (reply != nullptr && reply->is_error()) {
-        link->report_answer(reply->text);
-        reply = nullptr;
-      }
-      answered(reply);
-    };
+  /// Sends a command that is about the key. `answered` gets null where there was no answer, or an error.
+  template <class... Words>
+  void ask(const std::string& key, CommandLink::Answered answered, const Words&... words) {
+    CommandLink* const link = link_of_(key);
+    if (link == nullptr) return answered(nullptr);
+    link->command(
+        [answered = std::move(answered), link](Reply* reply) {
+          if (reply != nullptr && reply->is_error()) {
+            link->report_answer(reply->text);
+            reply = nullptr;
+          }
+          answered(reply);
+        },
+        words...);
   }
   template <class... Arguments>
   void evaluate(std::string_view script, const std::string& key, CommandLink::Answered answered,
                 const Arguments&... arguments) {
-    CommandLink* const link = link_of_(key);
-    if (link == nullptr) return answered(nullptr);
-    link->command(answer_or_null(link, std::move(answered)), "EVAL", script, "1", key, arguments...);
+    ask(key, std::move(answered), "EVAL", script, "1", key, arguments...);
   }
   template <class... Words>
   void command(std::string_view name, const std::string& key, const Words&... words) {
