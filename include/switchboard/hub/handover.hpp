@@ -109,6 +109,11 @@ class Handover {
     if (found == inherited_.end()) return;
     for (Inherited& one : found->second) one.has_left |= one.session == session;
   }
+  /// A copy of this client's session is on its way: what is done to it here would not go with it.
+  bool is_frozen(std::uint32_t slot) const {
+    const auto exporting = exporting_.find(slot);
+    return exporting != exporting_.end() && exports_.at(exporting->second)->is_frozen;
+  }
   /// A session comes to its end here, for whatever reason.
   void on_session_end(const Session& session, std::uint32_t slot);
   /// Its time has come: see Import and Export.

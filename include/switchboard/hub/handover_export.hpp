@@ -201,7 +201,6 @@ void Handover<App, Host>::freeze(Export& export_) {
   if (export_.snapshot.size() > max_snapshot_bytes) return give_up(export_);
   export_bytes_ += export_.snapshot.size();
   export_.is_frozen = true;
-  hub_.find(export_.client)->session->is_frozen = true;
   hub_.wheel_.schedule(export_, hub_.host_.now() + export_time);
   hub_.schedule_wake_up();
   send_chunk(export_);
@@ -318,7 +317,7 @@ void Handover<App, Host>::give_up(Export& export_) {
   erase(export_);
   auto* client = hub_.find(id);
   if (client == nullptr) return;
-  client->session->is_moving = client->session->is_frozen = false;
+  client->session->is_moving = false;
   if (was_pulled && client->presence == HubType::PresenceMode::active)
     hub_.suspend(id, HubType::PresenceMode::cut);
 }

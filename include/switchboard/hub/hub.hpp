@@ -367,7 +367,10 @@ class Hub final : public Shard<App>, private BrokerSink {
   /// Whether what the App does to the client counts: it has not ended, nor is it on its way to another hub.
   bool may_change(ConnectionId id) const {
     const ClientType* client = find(id);
-    return client != nullptr && !(client->session && client->session->is_frozen);
+    if (client == nullptr) return false;
+    if constexpr (is_clustered)
+      return !client->session || !client->session->is_moving || !handover_.is_frozen(id.slot);
+    return true;
   }
   Transport* find(TransportUse use) { return transports_.find(use.slot, use.generation); }
   Transport* transport_of(const ClientType& client) {

@@ -153,7 +153,6 @@ struct Session : Timer {
 
   SessionId id;
   bool is_moving = false;  ///< it is being handed to another node: nobody may resume it here
-  bool is_frozen = false;  ///< a copy of it is on its way there: what is done to it here may be for nothing
   StatefulConnection<> log;
   std::unique_ptr<PublishIds> publish_ids;
   std::vector<Revocation> revoked;
