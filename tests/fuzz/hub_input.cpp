@@ -34,8 +34,6 @@ void act_as_app(Server& server, Input& input, std::size_t choice) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
   const std::uint8_t how = input.u8();
-  constexpr std::array policies{sb::SlowConsumer::close, sb::SlowConsumer::drop_oldest,
-                                sb::SlowConsumer::conflate};
   Server server(small_limits<LocalRoom>(1 + (how & 1), policies[(how >> 1) % policies.size()]));
   World<LocalRoom> world(Trust::everything);
 

@@ -95,8 +95,6 @@ void call(const sb::ServerHandle& handle, Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
   const std::uint8_t how = input.u8();
-  constexpr std::array policies{sb::SlowConsumer::close, sb::SlowConsumer::drop_oldest,
-                                sb::SlowConsumer::conflate};
   Handled handled(policies[how % policies.size()]);
   auto& server = handled.server();
   World<App> world(Trust::everything);

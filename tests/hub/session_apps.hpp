@@ -18,6 +18,7 @@
 #include <switchboard/testing/websocket_test_client.hpp>
 
 #include "support/catch.hpp"
+#include "support/what_is_left.hpp"
 
 // The App of the tests on sessions, presence, slow consumers and closing, and what they ask of it.
 namespace session_apps {
@@ -141,13 +142,7 @@ struct Hall {
     return sum;
   }
   /// Nothing is left of any client.
-  void require_empty() {
-    using Metrics = sb::HubMetrics;
-    for (const auto counter : {&Metrics::connections, &Metrics::sessions_attached, &Metrics::sessions_parked,
-                               &Metrics::parked_bytes, &Metrics::subscriptions})
-      REQUIRE(metric(counter) == 0);
-    for (unsigned shard = 0; shard < app.shard_count(); ++shard) REQUIRE(app.hub(shard).holds_nothing());
-  }
+  void require_empty() { REQUIRE(what_is_left(app) == ""); }
 };
 
 template <class Ws>

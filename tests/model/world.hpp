@@ -173,10 +173,6 @@ class World {
   void check_old_peers();
   void check_empty();
   std::map<std::string, std::set<std::string>> present() const;
-  template <class Visit>
-  void for_each_hub(Visit visit) {
-    for (unsigned place = 0; place < config_.places(); ++place) visit(app_of(place), shard_of(place));
-  }
 
   Session* session_of(const Client& client) {
     return client.session == 0 ? nullptr : &model_.session(client.session);

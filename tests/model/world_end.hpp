@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // World: what must be true when all is over.
 #pragma once
+#include "support/what_is_left.hpp"
 #include "world.hpp"
 
 namespace model {
@@ -176,14 +177,10 @@ void World<App>::check_empty() {
   servers_.advance(std::chrono::seconds(10));
   for (const OldPeer& old : old_peers_) require(old.peer.is_closed(), "a socket was never closed");
   servers_.advance(std::chrono::seconds(2 * time_to_live_s + 40));
-  for_each_hub([](sb::testing::TestApp<App>& app, unsigned shard) {
-    using Metrics = sb::HubMetrics;
-    for (const auto counter : {&Metrics::connections, &Metrics::sessions_attached, &Metrics::sessions_parked,
-                               &Metrics::parked_bytes, &Metrics::subscriptions})
-      require((app.metrics(shard).*counter).value() == 0, "a metric of what there is now is not 0");
-    require(app.hub(shard).holds_nothing(), "something is left in a hub");
-    require(app.host(shard).running_handlers() == 0, "a handler has not ended");
-  });
+  for (unsigned node = 0; node < config_.nodes; ++node) {
+    const std::string left = what_is_left(servers_.app_of(node));
+    require(left.empty(), left);
+  }
   for (const auto& [key, session] : model_.sessions())
     require(session.life.to != never || config_.is_lossy || config_.nodes > 1,
             "the App was not told of a session's end");

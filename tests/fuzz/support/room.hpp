@@ -98,6 +98,9 @@ struct Room {
 using LocalRoom = Room<sb::InMemoryBroker>;
 using LinkedRoom = Room<sb::testing::LinkedBroker>;
 
+inline constexpr std::array policies{sb::SlowConsumer::close, sb::SlowConsumer::drop_oldest,
+                                     sb::SlowConsumer::conflate};
+
 /// Limits that an input of some kilobytes can reach.
 template <class App>
 sb::testing::TestOptions<App> small_limits(unsigned shards, sb::SlowConsumer policy) {

@@ -11,6 +11,7 @@
 #include "support/client.hpp"
 #include "support/input.hpp"
 #include "support/room.hpp"
+#include "support/what_is_left.hpp"
 
 namespace fuzz {
 
@@ -203,14 +204,7 @@ class World {
 /// All is let go of and forgotten once nobody is there and the time is over.
 template <class App>
 void require_empty(sb::testing::TestApp<App>& server) {
-  for (unsigned shard = 0; shard < server.shard_count(); ++shard) {
-    using Metrics = sb::HubMetrics;
-    for (const auto counter : {&Metrics::connections, &Metrics::sessions_attached, &Metrics::sessions_parked,
-                               &Metrics::parked_bytes, &Metrics::subscriptions})
-      require((server.metrics(shard).*counter).value() == 0, "what is counted comes back to 0");
-    require(server.hub(shard).holds_nothing(), "nothing is left of anybody");
-    require(server.host(shard).running_handlers() == 0, "no handler is left behind");
-  }
+  require(what_is_left(server).empty(), "nothing is left of anybody");
 }
 
 }  // namespace fuzz
