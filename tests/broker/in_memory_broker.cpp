@@ -211,7 +211,7 @@ TEST_CASE("a ring is full by bytes too, and one message is always accepted") {
   publish(5'000);
   first.turn();
   CHECK(first.published.size() == 1);
-  for (const std::size_t bytes : {300, 300, 300, 300}) publish(bytes);
+  for (const std::size_t bytes : {300u, 300u, 300u, 300u}) publish(bytes);
   first.turn();
   CHECK(first.published.size() == 1);
   second.turn();

@@ -100,7 +100,7 @@ TEST_CASE("a message that comes twice is delivered once, and the next one too") 
   Node node(quick_options({server.url()}));
   subscribe({&node}, node[0], "news");
   auto client = server.client();
-  for (const std::uint64_t counter : {1, 2, 1, 2, 3}) {
+  for (const std::uint64_t counter : {1u, 2u, 1u, 2u, 3u}) {
     const auto header = redis::WireHeader{0x1234'0000, counter}.encode();
     client.command(
         {"PUBLISH", "switchboard:news", std::string(header.data(), header.size()) + std::to_string(counter)});

@@ -20,7 +20,7 @@ std::uint64_t number_of(const PendingPublish* next) {
 
 TEST_CASE("publishes are sent in order, each once") {
   PublishQueue queue({});
-  for (std::uint64_t i : {1, 2, 3}) REQUIRE(queue.push(publish(i)));
+  for (std::uint64_t i : {1u, 2u, 3u}) REQUIRE(queue.push(publish(i)));
   CHECK(number_of(queue.send_next()) == 1);
   CHECK(number_of(queue.send_next()) == 2);
   CHECK(queue.pop_confirmed().header.counter == 1);
@@ -31,11 +31,11 @@ TEST_CASE("publishes are sent in order, each once") {
 
 TEST_CASE("what was not confirmed is sent again, in order and with its numbers") {
   PublishQueue queue({});
-  for (std::uint64_t i : {1, 2, 3, 4}) REQUIRE(queue.push(publish(i)));
+  for (std::uint64_t i : {1u, 2u, 3u, 4u}) REQUIRE(queue.push(publish(i)));
   for (int i = 0; i < 3; ++i) queue.send_next();
   CHECK(queue.pop_confirmed().header.counter == 1);
   queue.on_connection_lost();
-  for (std::uint64_t i : {2, 3, 4}) CHECK(number_of(queue.send_next()) == i);
+  for (std::uint64_t i : {2u, 3u, 4u}) CHECK(number_of(queue.send_next()) == i);
 }
 
 TEST_CASE("a queue takes so many messages and bytes, and a single one of any size") {
@@ -68,7 +68,7 @@ TEST_CASE(
     "publishes that belong to another server are taken there in order, and their places wait for the "
     "answers") {
   PublishQueue queue({});
-  for (std::uint64_t i : {1, 2, 3, 4}) {
+  for (std::uint64_t i : {1u, 2u, 3u, 4u}) {
     auto one = publish(i);
     one.channel = i % 2 ? "odd" : "even";
     REQUIRE(queue.push(std::move(one)));
