@@ -170,6 +170,7 @@ class World {
   void watch();
   void read_watcher();
   void check_presence();
+  std::map<std::string, std::set<std::string>> list_presence();
   void check_old_peers();
   void check_empty();
   std::map<std::string, std::set<std::string>> present() const;

@@ -75,24 +75,27 @@ class TestNetwork final : public TestParticipant {
   /// The node has lost its servers: calls end in `unavailable`, and nothing arrives, until it is linked again
   /// and told of the gap.
   void cut(std::string_view node) { set_away(node, true); }
-  /// Ends `cut`: what the node is subscribed to is made up for, and it is told of a gap.
+  /// Ends `cut`: subscriptions and presence are made up for, and the node is told of a gap.
   void restore(std::string_view node) { set_away(node, false); }
 
   bool run_once() override { return !is_manual_ && step(); }
   std::optional<TimePoint> wake_time() const override;
 
+  /// Someone in a channel.
+  using ChannelAndUser = std::pair<std::string, std::string>;
   /// A port's end of its connections, for LinkedBroker.
   struct Port {
-    std::string node;                                       ///< the name of its process
-    BrokerSink* sink = nullptr;                             ///< the hub
-    std::uint64_t id = 0;                                   ///< of no other port of this network
-    bool is_away = false;                                   ///< since `cut`
-    bool is_closed = false;                                 ///< since `detach`: nothing reaches its sink
-    std::set<std::string, std::less<>> channels;            ///< what it wants, confirmed or not
-    std::set<std::pair<std::string, std::string>> present;  ///< channel and user that it has entered
+    std::string node;                               ///< the name of its process
+    BrokerSink* sink = nullptr;                     ///< the hub
+    std::uint64_t id = 0;                           ///< of no other port of this network
+    bool is_away = false;                           ///< since `cut`
+    bool is_closed = false;                         ///< since `detach`: nothing reaches its sink
+    std::set<std::string, std::less<>> channels;    ///< what it wants, confirmed or not
+    std::map<ChannelAndUser, std::string> present;  ///< whom it has entered, with the `info`
 
    private:
     friend class TestNetwork;
+    std::set<ChannelAndUser> refused;  // changes of presence that the servers have not heard of
     struct Step {
       TimePoint due;
       std::function<void()> action;
@@ -152,6 +155,7 @@ class TestNetwork final : public TestParticipant {
   }
   void deliver(const PortPtr& from, const PortPtr& to, const std::string& channel, const Payload& payload);
   void set_away(std::string_view node, bool is_away);
+  void make_up_presence(const PortPtr& port);
 
   TestWorld* world_;
   NetworkOptions options_;
@@ -284,7 +288,10 @@ inline void TestNetwork::detach(const PortPtr& port) {
     for (Queue& queue : *queues) queue.clear();  // they hold the port
   for (auto& [channel, subscribers] : subscribers_) std::erase(subscribers, port);
   std::erase(ports_, port);
-  for (const auto& [channel, user] : port->present) {
+  // And those whose leave was refused while the node was away.
+  for (const auto& [channel, user] : port->refused) port->present.try_emplace({channel, user});
+  for (const auto& [entry, info] : port->present) {
+    const auto& [channel, user] = entry;
     const PresenceChange change = presence_.leave(port->id, channel, user);
     if (!change.changed || ports_.empty()) continue;
     const PortPtr& told = ports_.front();
@@ -347,10 +354,12 @@ inline void TestNetwork::deliver(const PortPtr& from, const PortPtr& to, const s
 inline void TestNetwork::change_presence(const PortPtr& port, std::string_view channel, std::string_view user,
                                          std::optional<std::string> info, Changed changed) {
   const auto refuse = [changed](std::error_code error) { changed(error, {}); };
+  const ChannelAndUser entry(channel, user);
   if (info)
-    port->present.emplace(channel, user);
+    port->present.insert_or_assign(entry, *info);
   else
-    port->present.erase({std::string(channel), std::string(user)});
+    port->present.erase(entry);
+  if (port->is_away) port->refused.insert(entry);
   if (refuse_if_away(port, channel, refuse)) return;
   to_server(
       port, channel,
@@ -389,7 +398,25 @@ inline void TestNetwork::set_away(std::string_view node, bool is_away) {
       continue;
     }
     for (const std::string& channel : port->channels) subscribers_[channel].push_back(port);
+    make_up_presence(port);
     from_server(port, {}, [port] { port->sink->on_gap({}); });
+  }
+}
+
+/// Nobody was told of those who left meanwhile: they count as lost.
+inline void TestNetwork::make_up_presence(const PortPtr& port) {
+  for (const auto& entry : std::exchange(port->refused, {})) {
+    const auto& [channel, user] = entry;
+    const auto found = port->present.find(entry);
+    if (found != port->present.end()) {
+      change_presence(port, channel, user, found->second, [](std::error_code, PresenceChange) {});
+      continue;
+    }
+    change_presence(port, channel, user, std::nullopt,
+                    [port, entry](std::error_code error, PresenceChange change) {
+                      if (!error && change.changed)
+                        port->sink->on_presence_lost(entry.first, entry.second, change.version);
+                    });
   }
 }
 
