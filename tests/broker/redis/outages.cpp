@@ -222,7 +222,9 @@ TEST_CASE("a wrong password is told without it") {
 
 TEST_CASE("100000 channels are back after a restart, in batches") {
   RedisServer server;
-  Node one(quick_options({server.url()})), two(quick_options({server.url()}));
+  auto options = quick_options({server.url()});
+  options.answer_timeout = options.probe_timeout = 60s;  // a slow machine is not to be taken for an outage
+  Node one(options), two(options);
   constexpr std::size_t channels = 100'000;
   std::size_t done = 0;
   for (std::size_t i = 0; i < channels; ++i) two[0].subscribe("c" + std::to_string(i), [&] { ++done; });
