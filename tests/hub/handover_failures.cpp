@@ -317,6 +317,23 @@ TEST_CASE("two nodes that are asked for a session at once get it one after the o
   }
 }
 
+TEST_CASE("the late word of a node that has handed a session on does not lose it between the next two") {
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    CAPTURE(seed);
+    Cluster cluster(3, {}, {.seed = seed, .max_delay = 5ms});
+    auto ws = cluster.connect(0, "ann");
+    ws.send_json({{"sleep", 60'000}});  // holds the move up, until the second node asks again
+    cluster.nodes.run();
+    ws.cut();
+    Ws first = cluster.begin_resume(1, "ann", ws.session(), 0);
+    cluster.nodes.advance(std::chrono::milliseconds(seed % 30));
+    Ws second = cluster.begin_resume(2, "ann", ws.session(), 0);
+    cluster.nodes.advance(1500ms);
+    for (Ws* one : {&first, &second}) CHECK(one->receive_json()["session"] == ws.session());
+    CHECK(cluster.metric(&sb::HubMetrics::sessions_not_found) == 0);
+  }
+}
+
 TEST_CASE("two sockets that ask one node for a session elsewhere: the later wins") {
   Parked parked;
   Ws first = parked.begin(1), second = parked.begin(1), other = parked.begin(1, "bob");

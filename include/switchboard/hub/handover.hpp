@@ -248,7 +248,7 @@ class Handover {
     hub_.port_->publish(channel, std::make_shared<const std::string>(envelope.encode()), std::move(done));
   }
   void send_step(const std::string& channel, Step step, std::uint64_t token) {
-    send(channel, {.step = step, .token = token}, [](std::error_code) {});
+    send(channel, {.step = step, .token = token, .answer_to = own_channel()}, [](std::error_code) {});
   }
   /// How far this hub has heard the others, and itself, on a channel.
   Counters heard_on(std::string_view channel) const {
@@ -285,7 +285,7 @@ class Handover {
   void look(Import& import);
   void receive_offer(Import& import, const HandoverMessage& offer);
   void receive_chunk(Import& import, const HandoverMessage& chunk);
-  void start_again(Import& import);
+  void receive_gone(Import& import, const HandoverMessage& gone);
   void link(Import& import, const std::string& channel);
   void linked(std::uint64_t token, const std::string& channel, std::error_code error);
   void pull_when_linked(Import& import);
@@ -359,7 +359,7 @@ void Handover<App, Host>::on_handover(std::string_view bytes) {
   if (Import* import = find_import(message->token)) {
     if (message->step == Step::offer) return receive_offer(*import, *message);
     if (message->step == Step::chunk) return receive_chunk(*import, *message);
-    if (message->step == Step::gone) return start_again(*import);
+    if (message->step == Step::gone) return receive_gone(*import, *message);
   } else if (Export* export_ = find_export(message->token)) {
     if (message->step == Step::pull) return receive_pull(*export_, *message);
     if (message->step == Step::taken) return receive_taken(*export_);

@@ -198,9 +198,11 @@ void Handover<App, Host>::buffer(std::string_view channel, const Envelope* envel
     if (Import* import = find_import(token)) fail(*import);
 }
 
-/// The old hub has it no more: it has gone on to another, which is to be found.
+/// A hub has it no more: it has gone on to another, which is to be found. If it has been found, that may be
+/// the word, come late, of a hub that had it before.
 template <class App, class Host>
-void Handover<App, Host>::start_again(Import& import) {
+void Handover<App, Host>::receive_gone(Import& import, const HandoverMessage& gone) {
+  if (!import.from.empty() && import.from != gone.answer_to) return;
   import.stage = Import::Stage::looking;
   import.from.clear();
   import_bytes_ -= import.snapshot.size();

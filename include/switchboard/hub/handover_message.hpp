@@ -29,7 +29,8 @@ namespace switchboard::inline v1 {
 ///                                                     ←     chunk, chunk, …: a SessionSnapshot
 ///     taken                                           →     ends its own
 ///
-/// `cancel`: the new one has given up. `gone`: the old one has the session no more; ask again.
+/// `cancel`: the new one has given up. `gone`: this one has the session no more, which others that wait for
+/// it hear, too; ask again.
 struct HandoverMessage {
   static constexpr std::uint8_t current_version = 1;
 
@@ -46,7 +47,7 @@ struct HandoverMessage {
   std::string home{};        ///< find: the node that the session began on
   std::string user{};        ///< find
   std::uint64_t last_seq{};  ///< find
-  std::string answer_to{};   ///< find, offer: the sender's own channel
+  std::string answer_to{};   ///< find, offer, pull, gone: the sender's own channel
   std::vector<Channel> channels{};
   std::uint32_t index = 0;   ///< chunk: from 0
   std::uint64_t total = 0;   ///< chunk: the bytes of all together
@@ -70,9 +71,11 @@ struct HandoverMessage {
       case Step::chunk:
         writer.u32(index).u64(total).raw(piece);
         break;
+      case Step::gone:
+        writer.text(answer_to);
+        break;
       case Step::taken:
       case Step::cancel:
-      case Step::gone:
         break;
     }
     return out;
@@ -107,9 +110,11 @@ struct HandoverMessage {
         message.total = reader.u64();
         message.piece = reader.rest();
         break;
+      case Step::gone:
+        message.answer_to = reader.text();
+        break;
       case Step::taken:
       case Step::cancel:
-      case Step::gone:
         break;
       default:
         return std::nullopt;
