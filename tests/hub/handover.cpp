@@ -267,6 +267,23 @@ TEST_CASE("a handler that goes on and on does not hold its session back") {
   CHECK(terms(back.receive_json()) == terms(0, true, 0, 0));
 }
 
+TEST_CASE("what has come behind a handler is carried out although its session moves") {
+  const bool is_cut = GENERATE(true, false);
+  CAPTURE(is_cut);
+  Cluster cluster(2);
+  auto bob = cluster.subscriber(1, "bob", {"red"});
+  auto ws = cluster.connect(0, "ann");
+  ws.send_json({{"sleep", 100}});
+  ws.send_json({{"action", "publish"}, {"channel", "red"}, {"data", 1}});
+  cluster.nodes.run();
+  if (is_cut) ws.cut();
+  Ws back = cluster.begin_resume(1, "ann", ws.session(), 0);
+  cluster.nodes.advance(1s);
+  CHECK(back.receive_json()["session"] == ws.session());
+  CHECK(received_data(bob) == std::vector<json>{1});
+  if (!is_cut) CHECK(ws.receive_close().code == sb::CloseCode::replaced);
+}
+
 TEST_CASE("a channel that the App adds while its session moves goes with it") {
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "ann", {"red"});

@@ -320,6 +320,7 @@ class Handover {
   void receive_pull(Export& export_, const HandoverMessage& pull);
   void detach(ConnectionId id);
   void freeze_when_ready(Export& export_);
+  void poll(Export& export_);
   enum class Readiness : std::uint8_t { ready, waiting, has_more_channels };
   Readiness readiness(Export& export_);
   Counters heard_by(ConnectionId session, std::string_view channel) const;

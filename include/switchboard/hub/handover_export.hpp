@@ -85,10 +85,7 @@ void Handover<App, Host>::receive_pull(Export& export_, const HandoverMessage& p
   for (const HandoverMessage::Channel& pulled : pull.channels)
     for (auto& channel : export_.channels)
       if (channel.name == pulled.name) channel.first = pulled.first;
-  if (!std::exchange(export_.is_pulled, true)) {
-    export_.pulled_at = hub_.host_.now();
-    detach(export_.client);
-  }
+  if (!std::exchange(export_.is_pulled, true)) export_.pulled_at = hub_.host_.now();
   freeze_when_ready(export_);
 }
 
@@ -116,6 +113,10 @@ void Handover<App, Host>::freeze_when_ready(Export& export_) {
   const TimePoint now = hub_.host_.now();
   const auto& client = *hub_.find(export_.client);
   if (now - export_.pulled_at >= max_wait) return give_up(export_);
+  const bool may_wait = now - export_.pulled_at < handler_patience;
+  // What has come whole from its client is carried out first.
+  if (may_wait && hub_.has_held_messages(client)) return poll(export_);
+  detach(export_.client);
   switch (readiness(export_)) {
     case Readiness::has_more_channels:
       offer(export_);
@@ -128,10 +129,15 @@ void Handover<App, Host>::freeze_when_ready(Export& export_) {
       break;
   }
   // What its handlers still send belongs to it, and so does what its publishes come to.
-  const bool is_busy = client.busy > 0 && now - export_.pulled_at < handler_patience;
+  const bool is_busy = client.busy > 0 && may_wait;
   const bool has_room = export_bytes_ == 0 || export_bytes_ + client.session->log.bytes() <= max_bytes;
   if (client.publishes_pending == 0 && !is_busy && has_room) return freeze(export_);
-  hub_.wheel_.schedule(export_, now + poll_interval);
+  poll(export_);
+}
+
+template <class App, class Host>
+void Handover<App, Host>::poll(Export& export_) {
+  hub_.wheel_.schedule(export_, hub_.host_.now() + poll_interval);
   hub_.schedule_wake_up();
 }
 
@@ -318,7 +324,7 @@ void Handover<App, Host>::give_up(Export& export_) {
   auto* client = hub_.find(id);
   if (client == nullptr) return;
   client->session->is_moving = false;
-  if (was_pulled && client->presence == HubType::PresenceMode::active)
+  if (was_pulled && !client->is_attached() && client->presence == HubType::PresenceMode::active)
     hub_.suspend(id, HubType::PresenceMode::cut);
 }
 

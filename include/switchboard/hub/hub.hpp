@@ -372,6 +372,12 @@ class Hub final : public Shard<App>, private BrokerSink {
       return !client->session || !client->session->is_moving || !handover_.is_frozen(id.slot);
     return true;
   }
+  /// Something that its client has sent waits behind a handler.
+  bool has_held_messages(const ClientType& client) const {
+    if (!client.is_attached()) return false;
+    const auto& held = transports_[client.transport].held;
+    return held && !held->messages.empty();
+  }
   Transport* find(TransportUse use) { return transports_.find(use.slot, use.generation); }
   Transport* transport_of(const ClientType& client) {
     return client.is_attached() ? &transports_[client.transport] : nullptr;
