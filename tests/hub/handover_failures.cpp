@@ -423,6 +423,32 @@ TEST_CASE("a user who is disconnected while a session moves is, wherever that is
   }
 }
 
+TEST_CASE("a user who is taken off a channel while a session moves is told once, and hears no more of it") {
+  for (const unsigned node : {0U, 1U, 2U}) {
+    for (int steps = 0; steps < 30; ++steps) {
+      CAPTURE(node, steps);
+      Parked parked(3);
+      parked.cluster.network().set_manual(true);
+      Ws waiting = parked.begin(1);
+      parked.cluster.nodes.run();
+      parked.steps(steps);
+      parked.cluster.shard(node).unsubscribe_user("ann", "red");
+      CHECK_FALSE(parked.cluster.shard(node).publish("red", "secret"));
+      parked.cluster.network().set_manual(false);
+      parked.cluster.nodes.advance(1s);
+      CHECK(waiting.receive_json()["session"] == parked.ws->session());
+      int told = 0;
+      for (const json& message : received(waiting)) {
+        told += message.value("status", "") == "unsubscribed";
+        CHECK(message.value("data", json()) != "secret");
+      }
+      CHECK(told == 1);
+      parked.cluster.publish(2, "red", "later");
+      CHECK(waiting.is_idle());
+    }
+  }
+}
+
 TEST_CASE("what other nodes send may be anything") {
   std::mt19937 random(7);
   std::vector<std::pair<std::string, std::string>> said;

@@ -102,8 +102,9 @@ void Handover<App, Host>::restore_log(Session& session, const SessionSnapshot& s
 /// What has happened since, but for what the old hub had heard.
 template <class App, class Host>
 void Handover<App, Host>::replay_events(Import& import, SessionSnapshot& snapshot, ConnectionId id) {
-  const auto is_of_session = [](const SessionSnapshot::Channel& channel) {
-    return channel.is_subscribed || channel.name.starts_with(user_channel_prefix);
+  // What it is taken off on the way it hears no more of.
+  const auto is_of_session = [&](const SessionSnapshot::Channel& channel) {
+    return channel.name.starts_with(user_channel_prefix) || hub_.subscribers_.is_subscribed(id, channel.name);
   };
   for (const SessionSnapshot::Channel& channel : snapshot.channels)
     if (channel.is_unsure && is_of_session(channel)) hub_.tell_session_gap(id, channel.name);
@@ -165,7 +166,8 @@ void Handover<App, Host>::apply(const Envelope& envelope, SessionSnapshot::Chann
       import.closing = static_cast<CloseCode>(envelope.number);  // once it has its socket
       return;
     case Kind::unsubscribe:
-      if (hub_.find(id) != nullptr) hub_.leave_channel(id, envelope.text);
+      if (hub_.find(id) != nullptr && hub_.leave_channel(id, envelope.text))
+        hub_.tell_unsubscribed(id, std::string(envelope.text), false);
       return;
     case Kind::handover:
     case Kind::marker:
