@@ -176,6 +176,32 @@ TEST_CASE("the id of a publish that was refused is not remembered: sent again it
   CHECK(bench.calls().empty());
 }
 
+TEST_CASE("a publish sent again is answered when the broker has answered the first, and as that") {
+  const bool is_accepted = GENERATE(true, false);
+  BrokerBench bench;
+  auto listener = bench.subscriber("bob", "c");
+  auto ws = bench.connect("ann", {});
+  const std::string publish = R"({"action":"publish","channel":"c","data":1,"id":"x"})";
+  bench.script.defers_publishes = true;
+  if (!is_accepted) bench.script.publish_error = broker_errc::unavailable;
+  ws.send_text(publish);
+  CHECK(ws.is_idle());
+  ws.cut();
+  auto back = bench.connect("ann", {.session = ws.session(), .last_seq = 0});
+  back.send_text(publish);
+  CHECK(back.is_idle());
+  bench.script.finish();
+  for (int i = 0; i < 2; ++i) {
+    const Json answer = back.receive_json();
+    CHECK(answer["id"] == "x");
+    CHECK(answer.value("status", answer.value("code", "")) ==
+          (is_accepted ? "published" : "publish.unavailable"));
+  }
+  CHECK(back.is_idle());
+  CHECK(listener.receive_json()["data"] == 1);
+  CHECK(listener.is_idle());
+}
+
 TEST_CASE("with 64 publishes not done a connection is read no more, until one is") {
   BrokerBench bench;
   auto ws = bench.connect("ann");

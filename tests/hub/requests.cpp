@@ -276,3 +276,14 @@ TEST_CASE("in a session messages carry seq as the first member, answers and erro
   CHECK(ask(ws, R"({"action":"publish","channel":"news","data":2})") ==
         R"({"seq":2,"type":"message","channel":"news","data":2})");
 }
+
+TEST_CASE("an id that was never answered is not given to a later request") {
+  Bench<> bench;
+  bench.app.message_hook = [](auto connection, Json message) {
+    if (message.contains("answer")) connection.answer(message, {{"status", "seen"}});
+  };
+  auto ws = bench.connect("ann", {});
+  ws.send_text(R"({"id":12345678901234567890123})");
+  CHECK(ask(ws, R"({"answer":1,"id":12345678901234567890124})") ==
+        R"({"status":"seen","id":12345678901234567890124})");
+}

@@ -18,3 +18,16 @@ TEST_CASE("an id is given back as it was written, once, and one that needed no k
   CHECK(ids.take("100.0") == "100.0");
   CHECK(ids.size() == 0);
 }
+
+TEST_CASE("of ids that are the same as values the newest is given back") {
+  WrittenIds ids;
+  ids.remember("1.50");
+  ids.remember("1.500");
+  ids.remember("1.500");
+  CHECK(ids.take("1.5") == "1.500");
+  CHECK(ids.take("1.5") == "1.500");
+  CHECK(ids.take("1.5") == "1.5");
+  ids.remember("1.50");
+  ids.remember("1.5");
+  CHECK(ids.take("1.5") == "1.5");
+}

@@ -210,10 +210,11 @@ void Hub<App, Host>::handle_publish(Pending pending, const JsonRequest& request)
   if (!has_channel(pending, request)) return;
   if (!request.data.is_present()) return fail(pending, ErrorCode::field_missing, "\"data\" is missing");
   const std::string& channel = request.channel.string;
-  const Session* session = find(pending.client)->session.get();
-  const bool is_repeated = session != nullptr && !pending.id.empty() && session->publish_ids &&
-                           session->publish_ids->contains(pending.id);
-  if (is_repeated) return conclude_publish(pending, channel, {});
+  if (const Session* session = find(pending.client)->session.get();
+      session != nullptr && session->publish_ids && !pending.id.empty()) {
+    if (session->publish_ids->contains(pending.id)) return conclude_publish(pending, channel, {});
+    if (session->publish_ids->repeat(pending.id)) return;
+  }
   ask_may_publish(pending.client, channel,
                   [this, pending, channel, data = std::string(request.data.written)](bool allowed) {
                     if (allowed)
@@ -228,18 +229,20 @@ void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& c
                                     const std::string& data) {
   ClientType* client = find(pending.client);
   if (client == nullptr) return;
-  if (client->session && !pending.id.empty()) {
+  const bool is_remembered = client->session && !pending.id.empty();
+  if (is_remembered) {
     if (!client->session->publish_ids) client->session->publish_ids = std::make_unique<PublishIds>();
-    client->session->publish_ids->insert(pending.id);
+    if (client->session->publish_ids->repeat(pending.id)) return;
+    client->session->publish_ids->begin(pending.id);
   }
   ++client->publishes_pending;
-  publish_data(channel, data, [this, pending, channel](std::error_code error) {
+  publish_data(channel, data, [this, pending, channel, is_remembered](std::error_code error) {
     ClientType* publisher = find(pending.client);
     if (publisher == nullptr) return;
     const bool was_full = publisher->publishes_pending-- == max_publishes_pending;
-    if (error && publisher->session && !pending.id.empty())
-      publisher->session->publish_ids->erase(pending.id);
-    if (error || !pending.id.empty()) conclude_publish(pending, channel, error);
+    const std::size_t asked = is_remembered ? publisher->session->publish_ids->end(pending.id, !error) : 1;
+    if (error || !pending.id.empty())
+      for (std::size_t i = 0; i < asked; ++i) conclude_publish(pending, channel, error);
     if (was_full && publisher->is_attached()) run_held(use_of(publisher->transport));
   });
 }

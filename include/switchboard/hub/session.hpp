@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Internal: what a hub keeps for each client: its session, or its plain connection.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -70,11 +71,29 @@ struct SessionId {
   }
 };
 
-/// The publish ids that a session has had accepted, so that one sent again after a cut is not delivered
-/// twice.
+/// The publish ids that a session has had accepted, and those of which that is not known yet, so that one
+/// sent again after a cut is not delivered twice.
 class PublishIds {
  public:
   static constexpr std::size_t remembered = 100;
+
+  /// The broker is asked to take a publish.
+  void begin(std::string_view id) { under_way_.push_back({std::string(id), 1}); }
+  /// It has come again. False if it is not under way.
+  bool repeat(std::string_view id) {
+    for (UnderWay& one : under_way_)
+      if (one.id == id) return ++one.asked, true;
+    return false;
+  }
+  /// The broker has answered. Returns how often the client has asked: so many answers it gets.
+  std::size_t end(std::string_view id, bool is_accepted) {
+    const auto found =
+        std::find_if(under_way_.begin(), under_way_.end(), [&](const UnderWay& one) { return one.id == id; });
+    const std::size_t asked = found->asked;
+    under_way_.erase(found);
+    if (is_accepted) insert(id);
+    return asked;
+  }
 
   bool contains(std::string_view id) const {
     for (const std::string& known : ids_)
@@ -89,30 +108,33 @@ class PublishIds {
     ids_[oldest_] = id;
     oldest_ = (oldest_ + 1) % remembered;
   }
-  std::size_t size() const { return ids_.size(); }
-  void erase(std::string_view id) {
-    for (std::string& known : ids_)
-      if (known == id) known.clear();  // no id is empty
-  }
-  /// Calls `visit(id)` for each, the oldest first.
+  std::size_t size() const { return ids_.size() + under_way_.size(); }
+  /// Calls `visit(id)` for each that was accepted, the oldest first.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (std::size_t i = 0; i < ids_.size(); ++i)
-      if (const std::string& id = ids_[(oldest_ + i) % ids_.size()]; !id.empty()) visit(id);
+    for (std::size_t i = 0; i < ids_.size(); ++i) visit(ids_[(oldest_ + i) % ids_.size()]);
   }
 
  private:
+  struct UnderWay {
+    std::string id;
+    std::size_t asked;
+  };
+  std::vector<UnderWay> under_way_;
   std::vector<std::string> ids_;
   std::size_t oldest_ = 0;
 };
 
-/// Ids of requests to the App that do not come out of a JSON value as they went in.
+/// Ids of requests to the App that do not come out of a JSON value as they went in. Of several that come out
+/// the same the newest counts: the App may never answer the others.
 class WrittenIds {
  public:
   /// `written`: the id as it came, JSON text, or nothing.
   void remember(const std::string& written) {
     if (written.empty()) return;
     std::string parsed = parse_json(written).dump();
+    if (ids_)
+      std::erase_if(*ids_, [&](const auto& id) { return id.first == parsed && id.second != written; });
     if (parsed == written) return;
     if (!ids_) ids_ = std::make_unique<std::vector<std::pair<std::string, std::string>>>();
     if (ids_->size() == remembered) ids_->erase(ids_->begin());
