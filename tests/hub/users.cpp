@@ -179,6 +179,7 @@ TEST_CASE("send_json takes an object without seq") {
   CHECK_THROWS_AS(handle.send_json(Json{1, 2}), std::invalid_argument);
   CHECK_THROWS_AS(handle.send_json(nullptr), std::invalid_argument);
   CHECK_THROWS_AS(handle.answer(Json::object(), "text"), std::invalid_argument);
+  CHECK_THROWS_AS(handle.answer(Json::object(), {{"seq", 1}}), std::invalid_argument);
   CHECK(handle.send_json(Json::object()));
   CHECK(ws.receive_text() == R"({"seq":1})");
 }
@@ -235,10 +236,14 @@ TEST_CASE("a handle says what it names, and whose it is") {
   ann.cut();
   CHECK((session.is_open() && !session.is_attached()));
   CHECK(session.send_json({{"kept", true}}));
+  CHECK_FALSE(session.answer({{"id", 1}}, {{"status", "too late"}}));
+  CHECK_FALSE(session.reject({{"id", 1}}, "chat.late", "too late"));
+  CHECK(bench.test.metrics().errors_sent.value() == 0);
   CHECK(session.state().visits == 3);
   auto back = bench.connect("ann", {.session = ann.session(), .last_seq = 0});
   CHECK(session.is_attached());
   CHECK(back.receive_json()["kept"] == true);
+  CHECK(back.is_idle());
   CHECK(&session.shard() == &bench.test.shard());
 }
 

@@ -45,10 +45,7 @@ class Connection {
   /// Sends a message: numbered and replayed for a stateful client. std::invalid_argument unless `object` is
   /// an object without "seq".
   bool send_json(const Json& object) {
-    if (!object.is_object()) throw std::invalid_argument("switchboard: send_json takes a JSON object");
-    if (object.contains("seq"))
-      throw std::invalid_argument(
-          "switchboard: \"seq\" is the library's; send_json takes an object without it");
+    require_unnumbered(object);
     return shard_->send_object(id_, object.dump());
   }
   /// Sends a binary message of this type: numbered and replayed likewise.
@@ -68,9 +65,10 @@ class Connection {
     return shard_->send_frame(id_, false, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
 
-  /// Answers a request: `body` with the request's "id", if it has one. Not numbered, never replayed.
+  /// Answers a request: `body` with the request's "id", if it has one. Not numbered, never replayed; false if
+  /// its client is away. std::invalid_argument unless `body` is an object without "seq".
   bool answer(const Json& request, Json body) {
-    if (!body.is_object()) throw std::invalid_argument("switchboard: an answer is a JSON object");
+    require_unnumbered(body);
     const Json* id = request_id(request);
     if (id == nullptr) return shard_->send_answer(id_, body.dump());
     body.erase("id");
@@ -117,6 +115,11 @@ class Connection {
     if (pointer == nullptr)
       throw std::logic_error("switchboard: the connection has ended; ask is_open first");
     return pointer;
+  }
+  static void require_unnumbered(const Json& object) {
+    if (!object.is_object()) throw std::invalid_argument("switchboard: what is sent is a JSON object");
+    if (object.contains("seq"))
+      throw std::invalid_argument("switchboard: \"seq\" is the library's; objects are sent without it");
   }
   static const Json* request_id(const Json& request) {
     if (!request.is_object()) return nullptr;

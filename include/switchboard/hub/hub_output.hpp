@@ -387,7 +387,7 @@ std::string Hub<App, Host>::written_id(ConnectionId id, std::string parsed) {
 
 template <class App, class Host>
 bool Hub<App, Host>::send_answer(ConnectionId id, std::string_view object) {
-  if (!may_change(id)) return false;
+  if (!may_change(id) || !find(id)->is_attached()) return false;
   push_answer(id, object);
   return true;
 }
