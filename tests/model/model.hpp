@@ -122,8 +122,10 @@ class Model {
     message.published = now;
     unsettled_.push_back(message.number);
   }
+  /// Nodes are without their links. Of what is not known to be published that may be happening just now.
   void may_be_lost() {
     for (const int number : unsettled_) messages_.at(number).may_be_lost = true;
+    for (auto& [number, message] : messages_) message.may_be_lost |= message.published == never;
   }
   /// Nothing is under way any more.
   void settle() {
