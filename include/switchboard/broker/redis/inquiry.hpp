@@ -31,8 +31,9 @@ class Inquiry final : public ConnectionUser {
         timer_(context.io) {
     connection_->open(endpoint);
     timer_.expires_after(timeout);
-    timer_.async_wait([this](std::error_code error) {
-      if (!error) finish(nullptr, "no answer in time");
+    // Once the time is over a cancel comes too late for what calls this.
+    timer_.async_wait([this, is_there = std::weak_ptr<void>(is_there_)](std::error_code error) {
+      if (!error && !is_there.expired()) finish(nullptr, "no answer in time");
     });
   }
   Inquiry(const Inquiry&) = delete;
@@ -68,6 +69,7 @@ class Inquiry final : public ConnectionUser {
   Answered answered_;
   std::shared_ptr<Connection> connection_;
   asio::steady_timer timer_;
+  const std::shared_ptr<void> is_there_ = std::make_shared<char>();
 };
 
 }  // namespace redis
