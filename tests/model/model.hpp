@@ -45,6 +45,7 @@ struct Message {
   Step settled = never;      // when it had reached every hub
   bool is_partial = false;   // not promised to anyone
   bool may_be_lost = false;  // nodes were without their link meanwhile
+  bool is_sent_again = false;
 };
 
 /// A stateful client's session, or a plain client's connection.
@@ -153,8 +154,8 @@ class Model {
       return;
     }
     int& newest = session.newest[{received.publisher, received.channel}];
-    // What the broker would not take is sent again, and may have been dropped here before.
-    require(number > newest || received.is_partial,
+    // What was refused at first is sent again if the answer was lost, and may have been dropped here before.
+    require(number > newest || received.is_partial || received.is_sent_again,
             what + " came behind " + std::to_string(newest) + " of the same publisher");
     newest = std::max(newest, number);
   }

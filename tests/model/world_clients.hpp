@@ -202,7 +202,8 @@ void World<App>::receive_welcome(Client& client, const json& welcome) {
   for (const Request& request : client.forgotten)
     if (request.kind == Request::Kind::publish) again.push_back(request);
   for (const Request& request : again) {
-    const Message& message = model_.message(request.id);
+    Message& message = model_.message(request.id);
+    message.is_sent_again = true;
     take_request(client, request.kind, request.channel, request.id);
     send_publish(client, Event{}, message, true);
     client.forgotten.push_back(request);  // both may be answered
