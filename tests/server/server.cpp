@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <set>
+
+#include <asio/steady_timer.hpp>
 
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/server/server.hpp>
@@ -83,8 +87,88 @@ struct Sleepy {
   }
 };
 
+// Notes the thread on which each of its members is called, also after a co_await.
+struct Homebody {
+  struct Journal {
+    std::mutex mutex;
+    std::map<std::string, int> calls;
+    std::set<std::string> strays;  // called on another thread than the first member of that App
+    std::set<std::thread::id> homes;
+
+    int count(const std::string& what) {
+      const std::lock_guard lock(mutex);
+      return calls[what];
+    }
+  };
+  struct User {
+    std::string id;
+  };
+  using Handle = sb::Connection<Homebody>;
+
+  Homebody(sb::Shard<Homebody>& its_shard, Journal& its_journal) : shard(&its_shard), journal(&its_journal) {}
+
+  asio::awaitable<std::optional<User>> authenticate(const sb::UpgradeRequest& request) {
+    note("authenticate");
+    co_await wait();
+    note("authenticate after a timer");
+    co_return User{std::string(request.token)};
+  }
+  asio::awaitable<bool> may_subscribe(const User&, std::string_view) {
+    note("may_subscribe");
+    co_await wait();
+    note("may_subscribe after a timer");
+    co_return true;
+  }
+  bool may_publish(const User&, std::string_view) {
+    note("may_publish");
+    return true;
+  }
+  asio::awaitable<void> on_message(Handle connection, json message) {
+    note("on_message");
+    co_await wait();
+    note("on_message after a timer");
+    co_await connection.sleep_for(1ms);
+    note("on_message after sleep_for");
+    (void)co_await shard->presence("room");
+    note("on_message after presence");
+    connection.answer(message, {{"status", "done"}});
+  }
+  void binary(sb::BinaryHandlers<Homebody>& handlers) {
+    handlers.on(1, [this](Handle, std::span<const std::byte>) { note("a binary handler"); });
+  }
+  json presence_info(const User&, std::string_view) {
+    note("presence_info");
+    return nullptr;
+  }
+  void on_open(Handle) { note("on_open"); }
+  void on_suspend(Handle) { note("on_suspend"); }
+  void on_resume(Handle, sb::Resume) { note("on_resume"); }
+  void on_close(Handle, sb::CloseReason) { note("on_close"); }
+  void on_subscribe(Handle, std::string_view) { note("on_subscribe"); }
+  void on_unsubscribe(Handle, std::string_view) { note("on_unsubscribe"); }
+
+ private:
+  asio::awaitable<void> wait() {
+    asio::steady_timer timer(shard->executor(), 1ms);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  void note(const std::string& what) {
+    const std::lock_guard lock(journal->mutex);
+    const std::thread::id here = std::this_thread::get_id();
+    if (home == std::thread::id{}) home = here;
+    if (home != here) journal->strays.insert(what);
+    journal->homes.insert(here);
+    ++journal->calls[what];
+  }
+
+  sb::Shard<Homebody>* shard;
+  Journal* journal;
+  std::thread::id home;
+};
+
 }  // namespace server_test
 
+using server_test::Homebody;
 using server_test::Numbered;
 using server_test::Plain;
 using server_test::Sleepy;
@@ -98,6 +182,12 @@ std::uint16_t free_port() {
 void subscribe(WebSocket& socket, const std::string& channel) {
   socket.send(json{{"action", "subscribe"}, {"channel", channel}}.dump());
   REQUIRE(socket.receive_json() == json{{"status", "subscribed"}, {"channel", channel}});
+}
+
+// The next frame with that status; what comes before it is skipped.
+json answer(WebSocket& socket, const std::string& status) {
+  for (;;)
+    if (json frame = socket.receive_json(); frame.value("status", "") == status) return frame;
 }
 
 }  // namespace
@@ -187,6 +277,53 @@ TEST_CASE("each shard has an App of its own, made from its shard where that can 
     seen.insert(socket.receive_json()["shard"].get<int>());
   }
   CHECK(seen == std::set<int>{0, 1, 2});
+}
+
+TEST_CASE("every member of an App is called on its shard's thread, after a co_await too") {
+  Homebody::Journal journal;
+  TestServer<Homebody> server(
+      {.threads = 2}, [&](sb::Shard<Homebody>& shard) { return std::make_unique<Homebody>(shard, journal); });
+  std::vector<WebSocket> sockets;
+  const auto user = [](int i) { return "user" + std::to_string(i); };
+  constexpr int users = 16;
+  std::string session;
+  for (int i = 0; i < users; ++i) {
+    WebSocket& socket = sockets.emplace_back(server.port(), "/ws?last_seq=0&token=" + user(i));
+    REQUIRE(socket.status() == 101);
+    session = socket.receive_json()["session"];
+    socket.send(R"({"action":"subscribe","channel":"room"})");
+    answer(socket, "subscribed");
+    socket.send(R"({"action":"publish","channel":"room","data":1,"id":1})");
+    answer(socket, "published");
+    using namespace std::string_literals;
+    socket.socket().send(sb::testing::encode({.opcode = sb::Opcode::binary, .payload = "\0\0\0\1"s}));
+    socket.send("{}");
+    answer(socket, "done");
+  }
+  for (int i = 0; i < users; ++i) CHECK_FALSE(server.handle().unsubscribe_user(user(i), "room"));
+  for (WebSocket& socket : sockets) answer(socket, "unsubscribed");
+
+  sockets.back().socket().close();
+  const std::string again = "/ws?last_seq=0&token=" + user(users - 1) + "&session=" + session;
+  for (int i = 0; i < 40 && server.metrics().sessions_moved == 0; ++i) {  // the kernel chooses the shard
+    WebSocket socket(server.port(), again);
+    CHECK(socket.receive_json()["session"] == session);
+  }
+  CHECK(server.metrics().sessions_moved > 0);
+
+  for (int i = 0; i < users; ++i) CHECK_FALSE(server.handle().disconnect_user(user(i)));
+  CHECK(eventually([&] { return journal.count("on_close") == users; }));
+  server.stop(0s);
+  for (const char* member :
+       {"authenticate", "authenticate after a timer", "may_subscribe", "may_subscribe after a timer",
+        "may_publish", "on_message", "on_message after a timer", "on_message after sleep_for",
+        "on_message after presence", "a binary handler", "presence_info", "on_open", "on_suspend",
+        "on_resume", "on_close", "on_subscribe", "on_unsubscribe"}) {
+    CAPTURE(member);
+    CHECK(journal.count(member) > 0);
+  }
+  CHECK(journal.strays == std::set<std::string>{});
+  CHECK(journal.homes.size() == 2);
 }
 
 TEST_CASE("an App may publish while the others are not made yet") {
