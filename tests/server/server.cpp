@@ -166,6 +166,17 @@ struct Homebody {
   std::thread::id home;
 };
 
+// Lets nobody in, and says from where they came.
+struct Doorman {
+  using Access = sb::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  std::variant<User, sb::Refusal> authenticate(const sb::UpgradeRequest& request) {
+    return sb::Refusal{403, "seen", request.peer.to_string() + " " + std::to_string(request.peer.port), {}};
+  }
+};
+
 }  // namespace server_test
 
 using server_test::Homebody;
@@ -324,6 +335,24 @@ TEST_CASE("every member of an App is called on its shard's thread, after a co_aw
   }
   CHECK(journal.strays == std::set<std::string>{});
   CHECK(journal.homes.size() == 2);
+}
+
+TEST_CASE("authenticate sees the address and the port that its client has") {
+  TestServer<server_test::Doorman> server({.threads = 2});
+  std::vector<Client> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.emplace_back(server.port());
+    clients.back().send(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  }
+  for (Client& client : clients) {
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    REQUIRE(::getsockname(client.descriptor(), reinterpret_cast<sockaddr*>(&own), &size) == 0);
+    const json refusal = json::parse(body_of(client.read_to_end()));
+    CHECK(refusal["message"] == "127.0.0.1 " + std::to_string(ntohs(own.sin_port)));
+  }
 }
 
 TEST_CASE("an App may publish while the others are not made yet") {
