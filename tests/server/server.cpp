@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <atomic>
+#include <csignal>
 #include <map>
 #include <mutex>
 #include <set>
@@ -353,6 +354,29 @@ TEST_CASE("authenticate sees the address and the port that its client has") {
     const json refusal = json::parse(body_of(client.read_to_end()));
     CHECK(refusal["message"] == "127.0.0.1 " + std::to_string(ntohs(own.sin_port)));
   }
+}
+
+TEST_CASE("a server leaves the process's signal handlers as they were") {
+  const auto handlers = [] {
+    std::vector<std::pair<void (*)(int), int>> all;
+    for (int signal = 1; signal < NSIG; ++signal) {
+      struct sigaction action{};
+      if (::sigaction(signal, nullptr, &action) == 0)
+        all.emplace_back(action.sa_handler, action.sa_flags);
+      else
+        all.emplace_back(nullptr, -1);
+    }
+    return all;
+  };
+  const auto before = handlers();
+  TestServer<Plain> server({.threads = 2});
+  WebSocket socket(server.port());
+  subscribe(socket, "news");
+  const bool runs_with_the_same = handlers() == before;
+  server.stop(0s);
+  CHECK(runs_with_the_same);
+  const bool ends_with_the_same = handlers() == before;
+  CHECK(ends_with_the_same);
 }
 
 TEST_CASE("an App may publish while the others are not made yet") {
