@@ -379,6 +379,23 @@ TEST_CASE("a server leaves the process's signal handlers as they were") {
   CHECK(ends_with_the_same);
 }
 
+TEST_CASE("no threads means a shard for each core, and a context of the user's is one shard") {
+  unsigned made = 0;
+  const auto factory = [&](sb::Shard<Plain>& shard) {
+    ++made;
+    return sb::default_factory<Plain>(shard);
+  };
+  SECTION("no threads") {
+    const TestServer<Plain> server({.threads = 0}, factory);
+    CHECK(made == std::max(1u, std::thread::hardware_concurrency()));
+  }
+  SECTION("a context of the user's") {
+    asio::io_context context;
+    const sb::Server<Plain> server(context, {.address = "127.0.0.1", .port = 0, .threads = 3}, factory);
+    CHECK(made == 1);
+  }
+}
+
 TEST_CASE("an App may publish while the others are not made yet") {
   const TestServer<server_test::Eager> server({.threads = 3});
   REQUIRE(server_test::Eager::published == 3);
