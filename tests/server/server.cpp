@@ -396,6 +396,41 @@ TEST_CASE("no threads means a shard for each core, and a context of the user's i
   }
 }
 
+TEST_CASE("every option has the default that the docs give") {
+  const sb::Options<Plain> options;
+  CHECK(options.address == "0.0.0.0");
+  CHECK(options.port == 8080);
+  CHECK(options.admin_port == 0);
+  CHECK(options.path == "/ws");
+  CHECK(options.threads == 1);
+  CHECK(options.allowed_origins.empty());
+  CHECK(options.heartbeat.interval == 30s);
+  CHECK(options.heartbeat.timeout == 60s);
+  CHECK(options.broker.ring_capacity == 4096);
+  CHECK(options.broker.max_link_bytes == 64u << 20);
+  CHECK(options.broker.max_pending == 65'536);
+  CHECK(options.broker.max_pending_bytes == 256u << 20);
+  CHECK(options.sessions.time_to_live == 2min);
+  CHECK(options.sessions.replay == 100);
+  CHECK(options.sessions.replay_bytes == 4u << 20);
+  CHECK(options.sessions.per_user == 16);
+  CHECK(options.sessions.max_sessions == 100'000);
+  CHECK(options.sessions.parked_bytes == 256u << 20);
+  CHECK(options.sessions.presence_grace == 10s);
+  CHECK(options.queue.max_bytes == 1u << 20);
+  CHECK(options.queue.slow_consumer == sb::SlowConsumer::close);
+  CHECK(options.limits.max_message_bytes == 16u << 20);
+  CHECK(options.limits.max_connections == 0);
+  CHECK(options.limits.max_connections_per_address == 0);
+  CHECK(options.limits.max_subscriptions == 1024);
+  CHECK(options.limits.messages_per_second == 0);
+  CHECK(options.limits.handshake_timeout == 10s);
+  CHECK(options.limits.max_header_bytes == 16u << 10);
+  CHECK_FALSE(options.log);
+  CHECK(options.static_files.empty());
+  CHECK(sb::Server<Plain>::default_drain == 10s);
+}
+
 TEST_CASE("an App may publish while the others are not made yet") {
   const TestServer<server_test::Eager> server({.threads = 3});
   REQUIRE(server_test::Eager::published == 3);
