@@ -34,6 +34,7 @@ enum class Fault {
   delivers_to_everyone,
   loses_some,
   loses_some_but_tells,
+  tells_of_another_channel,
   swaps_two,
   doubles_some,
   refuses_a_flood_silently,
@@ -71,10 +72,11 @@ class BrokenBroker {
     State(BrokenBroker& its_broker, asio::any_io_executor its_executor, BrokerSink& its_sink)
         : broker(its_broker), executor(its_executor), sink(its_sink) {}
     void on_message(std::string_view channel, const Payload& message) override {
-      if (broker.fault_ != Fault::loses_some_but_tells || ++heard % 1000 != 0)
+      const bool tells_wrongly = broker.fault_ == Fault::tells_of_another_channel;
+      if ((broker.fault_ != Fault::loses_some_but_tells && !tells_wrongly) || ++heard % 1000 != 0)
         sink.on_message(channel, message);
       else
-        sink.on_gap(channel);
+        sink.on_gap(tells_wrongly ? "another" : channel);
     }
     void on_gap(std::string_view channel) override { sink.on_gap(channel); }
 
@@ -276,6 +278,8 @@ TEST_CASE("each check fails for a broker that breaks its promise, and says which
              ContainsSubstring("get nothing"));
   CHECK_THAT(found_by("a loss is told by on_gap", Fault::loses_some, 2s),
              ContainsSubstring("told by on_gap"));
+  CHECK_THAT(found_by("a loss is told by on_gap", Fault::tells_of_another_channel, 2s),
+             ContainsSubstring("on_gap of its channel"));
   CHECK_THAT(found_by("a flood of 100000 publishes without yielding is survived",
                       Fault::refuses_a_flood_silently, 2s),
              ContainsSubstring("of a flood"));
@@ -311,6 +315,9 @@ TEST_CASE("the checks of calls fail for a broker that calls at the wrong time or
              ContainsSubstring("must detach"));
   CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::loses_some, 2s),
              ContainsSubstring("or on_gap must tell"));
+  CHECK_THAT(
+      found_by("two publishers and two subscribers on four threads", Fault::tells_of_another_channel, 2s),
+      ContainsSubstring("on_gap must tell of its channel"));
   CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::doubles_some),
              ContainsSubstring("once and in order"));
 }

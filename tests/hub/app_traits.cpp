@@ -173,6 +173,12 @@ struct NamesOurs : Guarded {
   using Heartbeat = sb::PingFrameHeartbeat;
 };
 
+template <class App>
+concept sends_text = requires(sb::Connection<App> connection) { connection.send_text(std::string_view()); };
+template <class App>
+concept sends_raw =
+    requires(sb::Connection<App> connection) { connection.send_raw(std::span<const std::byte>()); };
+
 }  // namespace app_traits_test
 
 using namespace app_traits_test;
@@ -266,6 +272,15 @@ TEST_CASE("on_text or on_binary makes an App raw") {
   STATIC_REQUIRE(sb::AppTraits<Raw>::is_raw);
   STATIC_REQUIRE(sb::AppTraits<RawBinary>::is_raw);
   STATIC_REQUIRE_FALSE(sb::AppTraits<ByValue>::is_raw);
+}
+
+TEST_CASE("frames as they stand may be sent by raw Apps only") {
+  STATIC_REQUIRE(sends_text<Raw>);
+  STATIC_REQUIRE(sends_raw<Raw>);
+  STATIC_REQUIRE(sends_text<RawBinary>);
+  STATIC_REQUIRE(sends_raw<RawBinary>);
+  STATIC_REQUIRE_FALSE(sends_text<ByValue>);
+  STATIC_REQUIRE_FALSE(sends_raw<ByValue>);
 }
 
 TEST_CASE("only OpenAccess opens an App") {

@@ -251,6 +251,23 @@ TEST_CASE("drain closes everyone with 1001 behind what is queued, and lets nobod
   }
 }
 
+TEST_CASE("at the end a plain connection hears on_close with 1001, a session on_suspend, and then no more") {
+  Hall<> hall;
+  auto away = hall.connect("cid");
+  away.cut();
+  auto ann = hall.connect("ann", plain), ben = hall.connect("ben");
+  hall.world.take_journal();
+  hall.app.hub().drain();
+  REQUIRE(ann.receive_close().code == CloseCode::going_away);
+  REQUIRE(ben.receive_close().code == CloseCode::going_away);
+  hall.app.run();
+  REQUIRE(hall.app.hub().is_drained());
+  REQUIRE(hall.world.take_journal() == std::vector<std::string>{"close ann 1001", "suspend ben"});
+  hall.app.shut_down();
+  hall.app.advance(1h);
+  REQUIRE(hall.world.take_journal().empty());
+}
+
 TEST_CASE("a peer that does not take what a drain has left is reset after 5 seconds") {
   Hall<> hall({.shards = 2});
   auto ws = hall.connect("ann", plain);

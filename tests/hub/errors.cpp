@@ -121,6 +121,35 @@ TEST_CASE(
   CHECK(ask(ws, R"({"type":"ping"})") == R"({"type":"pong"})");
 }
 
+TEST_CASE("what is logged of Apps that throw holds neither the token nor the session id") {
+  std::vector<std::string> log;
+  TestOptions<HookedApp<>> options;
+  options.log = [&](switchboard::LogLevel, std::string_view text) { log.emplace_back(text); };
+  Bench<> bench(std::move(options));
+  const auto throws = [](auto&&...) -> bool { throw std::runtime_error("that broke"); };
+  bench.app.open_hook = throws;
+  bench.app.may_subscribe_hook = bench.app.may_publish_hook = throws;
+  bench.app.message_hook = throws;
+  bench.app.close_hook = throws;
+  const std::string token = "a-secret-token";
+  auto ws = bench.connect(token, {});
+  ask(ws, "{}");
+  ask(ws, R"({"action":"subscribe","channel":"c"})");
+  ask(ws, R"({"action":"publish","channel":"c","data":0})");
+  ws.send_binary(2, "");
+  CHECK(ws.receive_json()["code"] == "internal.error");
+  bench.test.shard().disconnect_user(token);
+  bench.app.authenticate_hook = [](const auto&) { throw std::runtime_error("that broke"); };
+  CHECK_THROWS_AS(bench.connect(token, {.session = ws.session(), .last_seq = 0}),
+                  switchboard::testing::Refused);
+  CHECK(log.size() == 7);
+  for (const std::string& line : log) {
+    CAPTURE(line);
+    CHECK(line.find(token) == std::string::npos);
+    CHECK(line.find(ws.session()) == std::string::npos);
+  }
+}
+
 TEST_CASE("on_open, on_subscribe, on_unsubscribe and on_close that throw harm nobody") {
   Bench<> bench;
   bench.app.open_hook = [](auto) { throw std::runtime_error("open"); };

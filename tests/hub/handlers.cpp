@@ -70,6 +70,12 @@ struct SlowApp {
     co_await connection.sleep_for(1s);
     log.push_back("unsubscribe " + std::string(channel));
   }
+  asio::awaitable<void> on_suspend(Handle connection) {
+    if (suspend_hook) co_await suspend_hook(connection);
+  }
+  asio::awaitable<void> on_resume(Handle connection, switchboard::Resume) {
+    if (resume_hook) co_await resume_hook(connection);
+  }
   asio::awaitable<void> on_close(Handle connection, switchboard::CloseReason reason) {
     co_await connection.sleep_for(1s);
     log.push_back("close " + connection.user().id + " " + std::to_string(static_cast<int>(reason.code)) +
@@ -92,6 +98,7 @@ struct SlowApp {
   std::optional<Handle> clock;  // the first connection; open throughout a test
   std::vector<std::string> log;
   switchboard::Duration open_delay{};
+  std::function<asio::awaitable<void>(Handle)> suspend_hook, resume_hook;
   std::function<void()> open_gate;  // lets the authenticate under way go on
   std::function<void()> at_exit;    // whenever an on_message ends, be it unfinished
 };
@@ -363,6 +370,46 @@ TEST_CASE("on_open ends before the first request is handled, early frames includ
   bench.test.advance(5s);
   CHECK(ws.receive_json()["said"] == "hello");
   CHECK(bench.app.log == Log{"open", "message hello"});
+}
+
+TEST_CASE("on_suspend may take its time, and on_resume ends before the first request of who came back") {
+  SlowBench bench;
+  bench.app.suspend_hook = [&](SlowApp::Handle connection) -> asio::awaitable<void> {
+    co_await connection.sleep_for(5s);
+    bench.app.log.push_back(connection.is_attached() ? "suspend" : "suspend, away");
+  };
+  bench.app.resume_hook = [&](SlowApp::Handle connection) -> asio::awaitable<void> {
+    co_await connection.sleep_for(5s);
+    bench.app.log.push_back("resume");
+  };
+  auto ws = bench.connect("ann", {});
+  ws.cut();
+  bench.test.advance(5s);
+  auto back = bench.connect("ann", {.session = ws.session(), .last_seq = 0});
+  back.send_text(R"({"say":"hello"})");
+  bench.test.advance(5s - 1ns);
+  CHECK(back.is_idle());
+  bench.test.advance(1ns);
+  CHECK(back.receive_json()["said"] == "hello");
+  CHECK(bench.app.log == Log{"open", "suspend, away", "resume", "message hello"});
+}
+
+TEST_CASE("on_suspend and on_resume that throw are counted, and the session goes on") {
+  SlowBench bench;
+  bench.app.suspend_hook = bench.app.resume_hook = [](SlowApp::Handle connection) -> asio::awaitable<void> {
+    co_await connection.sleep_for(1s);
+    throw std::runtime_error("that broke");
+  };
+  auto ws = bench.connect("ann", {});
+  ws.cut();
+  bench.test.advance(1s);
+  CHECK(bench.test.metrics().handler_exceptions.value() == 1);
+  auto back = bench.connect("ann", {.session = ws.session(), .last_seq = 0});
+  CHECK(back.session() == ws.session());
+  back.send_text(R"({"say":"hello"})");
+  bench.test.advance(1s);
+  CHECK(bench.test.metrics().handler_exceptions.value() == 2);
+  CHECK(back.receive_json()["said"] == "hello");
 }
 
 TEST_CASE("on_close may take its time: the user is there until it ends, the handle is not open") {

@@ -286,6 +286,17 @@ TEST_CASE("presence_info stands beside the user, in the list and in its join") {
           json{{"user", "ann"}, {"info", {{"token", "ann:blue"}}}});
 }
 
+TEST_CASE("a presence_info that throws is no info, and the user is present all the same") {
+  Watched hall(GENERATE(1u, 2u));
+  auto ws = hall.enter("ann:throws", plain_on(hall.app.shard_count() - 1));
+  REQUIRE(hall.metric(&sb::HubMetrics::handler_exceptions) == 1);
+  REQUIRE(hall.watcher.receive_json() == json{{"type", "join"}, {"channel", "room"}, {"user", "ann"}});
+  hall.watcher.send_json({{"action", "presence"}, {"channel", "room"}});
+  REQUIRE(hall.watcher.receive_json()["users"] == json{{{"user", "ann"}}, {{"user", "wat"}}});
+  ws.close();
+  REQUIRE(hall.told() == "-ann");
+}
+
 TEST_CASE("anonymous users are not listed, and come and go unnoticed") {
   Watched hall(2);
   auto ws = hall.enter("anonymous", plain_on(1));

@@ -8,6 +8,16 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// What Hub::gather hands to a host: views of what the hub keeps, and copies.
+struct Pieces {
+  std::vector<std::string_view> shared;
+  bool add(std::string_view part) {
+    shared.push_back(part);
+    return true;
+  }
+  bool copy(std::string_view) { return true; }
+};
+
 const std::string subscribe_news = R"({"action":"subscribe","channel":"news"})";
 
 }  // namespace
@@ -83,6 +93,27 @@ TEST_CASE("data is forwarded as the bytes that came") {
     CAPTURE(data);
     CHECK(ask(ws, R"({"action":"publish","channel":"c","data": )" + data + R"( ,"x":0})") ==
           R"({"type":"message","channel":"c","data":)" + data + "}");
+  }
+}
+
+TEST_CASE("a publish is encoded once: whoever gets it is sent the same bytes in memory") {
+  Bench<> bench;
+  auto plain_one = bench.subscriber("ann", "c"), plain_two = bench.subscriber("bob", "c");
+  auto stateful = bench.subscriber("cid", "c", {}), numbered_two = bench.subscriber("dan", "c", {});
+  for (auto* ws : {&plain_one, &plain_two, &stateful, &numbered_two}) ws->stop_reading();
+  const std::string data = "\"" + std::string(1000, 'x') + "\"";
+  auto publisher = bench.connect("eve");
+  CHECK(ask(publisher, R"({"action":"publish","channel":"c","id":1,"data":)" + data + "}") ==
+        R"({"status":"published","channel":"c","id":1})");
+  Pieces all[4];
+  for (std::uint32_t slot = 0; slot < 4; ++slot)
+    bench.test.hub().gather(switchboard::TransportId{slot}, all[slot]);
+  const auto end_of = [](std::string_view part) -> const void* { return part.data() + part.size(); };
+  for (const Pieces& pieces : all) {
+    REQUIRE(pieces.shared.size() == 1);
+    const std::string_view body = pieces.shared.front();
+    CHECK(body.ends_with(data + "}"));
+    CHECK(end_of(body) == end_of(all[0].shared.front()));
   }
 }
 

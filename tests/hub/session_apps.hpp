@@ -109,6 +109,7 @@ struct Room {
 
   json presence_info(const User& user, std::string_view) {
     if (user.token == user.id) return nullptr;
+    if (user.token == user.id + ":throws") throw std::runtime_error("presence_info has failed");
     return {{"token", user.token}};
   }
 

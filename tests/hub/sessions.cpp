@@ -65,6 +65,22 @@ TEST_CASE("a user has at most 16 parked sessions, and the longest parked goes fi
   for (std::size_t i = 18; i-- > 0;) REQUIRE(is_there(hall, sessions[i]) == (i >= 2));
 }
 
+TEST_CASE("with several shards the bound per user holds for each, and the others for a shard's own share") {
+  Hall<> hall({.shards = 2, .sessions = {.per_user = 2, .max_sessions = 8}});
+  const auto park = [&](const std::string& user, unsigned shard, int count) {
+    for (int i = 0; i < count; ++i) hall.connect(user, {.shard = shard}).cut();
+  };
+  park("ann", 0, 3);
+  park("ann", 1, 3);
+  REQUIRE(hall.app.metrics(0).sessions_parked.value() == 2);
+  REQUIRE(hall.app.metrics(1).sessions_parked.value() == 2);
+  park("anonymous", 0, 4);
+  REQUIRE(hall.app.metrics(0).sessions_parked.value() == 4);  // of 8, although the other has room
+  REQUIRE(hall.app.metrics(1).sessions_parked.value() == 2);
+  REQUIRE(hall.app.metrics(0).sessions_evicted.value() == 3);
+  REQUIRE(hall.app.metrics(1).sessions_evicted.value() == 1);
+}
+
 TEST_CASE("anonymous sessions have no common bound per user") {
   Hall<> hall;
   for (int i = 0; i < 20; ++i) hall.connect("anonymous").cut();

@@ -20,6 +20,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 SOURCE = HERE.parents[1]
 INCLUDE = SOURCE / "include"
 LAYERS = ["protocol", "patterns", "hub", "broker", "server", "testing"]  # each may include those before it
+# The layers without I/O, and what they may have of Asio: handlers may be coroutines, and run on an executor.
+PURE_LAYERS = {
+    "protocol": set(),
+    "patterns": set(),
+    "hub": {"any_io_executor", "associated_executor", "async_result", "awaitable", "post", "use_awaitable", "version"},
+}
+IMPURE = r"^#include <((?:thread|mutex|shared_mutex|condition_variable|future|unistd\.h|poll\.h|netdb\.h|sys/|arpa/|netinet/)[^>]*)>"
 MAX_LINES = 500  # of a header; a longer one says in its first comment, in a sentence with "lines", why it is one
 FURTHER_WARNINGS = ["-Wsign-conversion", "-Wold-style-cast", "-Wnon-virtual-dtor", "-Wundef"]
 # What takes long to compile is included where it must be: by those that parse or print JSON in their templates, and by
@@ -270,7 +277,8 @@ def requirements(options):
 
 
 def layers(options):
-    """A header includes its own layer and those before it, says so with angle brackets, and is not too long."""
+    """A header includes its own layer and those before it, says so with angle brackets, and is not too long; and those of
+    the layers without I/O include nothing that could do any."""
     failures = []
     for file in sorted((INCLUDE / "switchboard").rglob("*.hpp")):
         text, name = file.read_text(), file.relative_to(INCLUDE)
@@ -280,6 +288,12 @@ def layers(options):
         for included in re.findall(r'^#include <switchboard/(\w+)/', text, re.M):
             if layer in LAYERS and LAYERS.index(included) > LAYERS.index(layer):
                 failures.append(f"{name} includes {included}/, which stands on it")
+        if layer in PURE_LAYERS:
+            beyond = {*re.findall(r"^#include <asio/(.*)\.hpp>", text, re.M)} - PURE_LAYERS[layer]
+            failures += [f"{name} includes asio/{header}.hpp: {layer} does no I/O" for header in sorted(beyond)]
+            failures += [f"{name} includes {header}: {layer} knows no thread or system"
+                         for header in re.findall(IMPURE, text, re.M)]
+            failures += [f"{name} asks a clock: time is an argument" for _ in re.findall(r"_clock::now\b", text)]
         for costly, takers in COSTLY.items():
             if re.search(rf"^#include <{re.escape(costly)}", text, re.M) and "/".join(name.parts[1:]) not in takers:
                 failures.append(f"{name} includes {costly}, which costs every user's compiler")

@@ -19,7 +19,7 @@ namespace sb = switchboard;
 /// What the hubs of one test saw, for the test's own thread.
 struct Journal {
   std::atomic<int> opened{0}, adopted{0}, refused{0}, admin{0}, ended{0}, open{0}, commands{0},
-      largest_batch{0};
+      largest_batch{0}, receives{0}, gathers{0};
   std::atomic<int> draining{0};  // hubs that drain
   void record(std::string text) {
     const std::lock_guard lock(mutex);
@@ -69,6 +69,7 @@ class LineHub {
   }
 
   void receive(sb::TransportId id, std::span<char> bytes) {
+    ++journal_->receives;
     connection(id).input.append(bytes.data(), bytes.size());
     if (const int size = static_cast<int>(bytes.size()); size > journal_->largest_batch)
       journal_->largest_batch = size;
@@ -90,6 +91,7 @@ class LineHub {
 
   template <class Output>
   void gather(sb::TransportId id, Output& out) {
+    ++journal_->gathers;
     for (const std::string& piece : connection(id).output)
       if (!out.add(std::string_view(piece).substr(
               &piece == &connection(id).output.front() ? connection(id).sent : 0)))

@@ -101,6 +101,8 @@ READINESS_TEST("a removed descriptor is reported no more, and its token may be u
   watching.readiness.remove(second.ours.get(), 1);
 }
 
+static_assert(net::max_ready_batch == 1024);
+
 READINESS_TEST("a batch holds at most 1024 events, and in the end all are reported") {
   std::vector<Pair> pairs(1500);
   Watching<TestType> watching;

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <atomic>
+#include <csignal>
+#include <map>
+#include <mutex>
 #include <set>
+
+#include <asio/steady_timer.hpp>
 
 #include <switchboard/broker/in_memory_broker.hpp>
 #include <switchboard/server/server.hpp>
@@ -83,8 +88,99 @@ struct Sleepy {
   }
 };
 
+// Notes the thread on which each of its members is called, also after a co_await.
+struct Homebody {
+  struct Journal {
+    std::mutex mutex;
+    std::map<std::string, int> calls;
+    std::set<std::string> strays;  // called on another thread than the first member of that App
+    std::set<std::thread::id> homes;
+
+    int count(const std::string& what) {
+      const std::lock_guard lock(mutex);
+      return calls[what];
+    }
+  };
+  struct User {
+    std::string id;
+  };
+  using Handle = sb::Connection<Homebody>;
+
+  Homebody(sb::Shard<Homebody>& its_shard, Journal& its_journal) : shard(&its_shard), journal(&its_journal) {}
+
+  asio::awaitable<std::optional<User>> authenticate(const sb::UpgradeRequest& request) {
+    note("authenticate");
+    co_await wait();
+    note("authenticate after a timer");
+    co_return User{std::string(request.token)};
+  }
+  asio::awaitable<bool> may_subscribe(const User&, std::string_view) {
+    note("may_subscribe");
+    co_await wait();
+    note("may_subscribe after a timer");
+    co_return true;
+  }
+  bool may_publish(const User&, std::string_view) {
+    note("may_publish");
+    return true;
+  }
+  asio::awaitable<void> on_message(Handle connection, json message) {
+    note("on_message");
+    co_await wait();
+    note("on_message after a timer");
+    co_await connection.sleep_for(1ms);
+    note("on_message after sleep_for");
+    (void)co_await shard->presence("room");
+    note("on_message after presence");
+    connection.answer(message, {{"status", "done"}});
+  }
+  void binary(sb::BinaryHandlers<Homebody>& handlers) {
+    handlers.on(1, [this](Handle, std::span<const std::byte>) { note("a binary handler"); });
+  }
+  json presence_info(const User&, std::string_view) {
+    note("presence_info");
+    return nullptr;
+  }
+  void on_open(Handle) { note("on_open"); }
+  void on_suspend(Handle) { note("on_suspend"); }
+  void on_resume(Handle, sb::Resume) { note("on_resume"); }
+  void on_close(Handle, sb::CloseReason) { note("on_close"); }
+  void on_subscribe(Handle, std::string_view) { note("on_subscribe"); }
+  void on_unsubscribe(Handle, std::string_view) { note("on_unsubscribe"); }
+
+ private:
+  asio::awaitable<void> wait() {
+    asio::steady_timer timer(shard->executor(), 1ms);
+    co_await timer.async_wait(asio::use_awaitable);
+  }
+  void note(const std::string& what) {
+    const std::lock_guard lock(journal->mutex);
+    const std::thread::id here = std::this_thread::get_id();
+    if (home == std::thread::id{}) home = here;
+    if (home != here) journal->strays.insert(what);
+    journal->homes.insert(here);
+    ++journal->calls[what];
+  }
+
+  sb::Shard<Homebody>* shard;
+  Journal* journal;
+  std::thread::id home;
+};
+
+// Lets nobody in, and says from where they came.
+struct Doorman {
+  using Access = sb::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  std::variant<User, sb::Refusal> authenticate(const sb::UpgradeRequest& request) {
+    return sb::Refusal{403, "seen", request.peer.to_string() + " " + std::to_string(request.peer.port), {}};
+  }
+};
+
 }  // namespace server_test
 
+using server_test::Homebody;
 using server_test::Numbered;
 using server_test::Plain;
 using server_test::Sleepy;
@@ -98,6 +194,12 @@ std::uint16_t free_port() {
 void subscribe(WebSocket& socket, const std::string& channel) {
   socket.send(json{{"action", "subscribe"}, {"channel", channel}}.dump());
   REQUIRE(socket.receive_json() == json{{"status", "subscribed"}, {"channel", channel}});
+}
+
+// The next frame with that status; what comes before it is skipped.
+json answer(WebSocket& socket, const std::string& status) {
+  for (;;)
+    if (json frame = socket.receive_json(); frame.value("status", "") == status) return frame;
 }
 
 }  // namespace
@@ -187,6 +289,146 @@ TEST_CASE("each shard has an App of its own, made from its shard where that can 
     seen.insert(socket.receive_json()["shard"].get<int>());
   }
   CHECK(seen == std::set<int>{0, 1, 2});
+}
+
+TEST_CASE("every member of an App is called on its shard's thread, after a co_await too") {
+  Homebody::Journal journal;
+  TestServer<Homebody> server(
+      {.threads = 2}, [&](sb::Shard<Homebody>& shard) { return std::make_unique<Homebody>(shard, journal); });
+  std::vector<WebSocket> sockets;
+  const auto user = [](int i) { return "user" + std::to_string(i); };
+  constexpr int users = 16;
+  std::string session;
+  for (int i = 0; i < users; ++i) {
+    WebSocket& socket = sockets.emplace_back(server.port(), "/ws?last_seq=0&token=" + user(i));
+    REQUIRE(socket.status() == 101);
+    session = socket.receive_json()["session"];
+    socket.send(R"({"action":"subscribe","channel":"room"})");
+    answer(socket, "subscribed");
+    socket.send(R"({"action":"publish","channel":"room","data":1,"id":1})");
+    answer(socket, "published");
+    using namespace std::string_literals;
+    socket.socket().send(sb::testing::encode({.opcode = sb::Opcode::binary, .payload = "\0\0\0\1"s}));
+    socket.send("{}");
+    answer(socket, "done");
+  }
+  for (int i = 0; i < users; ++i) CHECK_FALSE(server.handle().unsubscribe_user(user(i), "room"));
+  for (WebSocket& socket : sockets) answer(socket, "unsubscribed");
+
+  sockets.back().socket().close();
+  const std::string again = "/ws?last_seq=0&token=" + user(users - 1) + "&session=" + session;
+  for (int i = 0; i < 40 && server.metrics().sessions_moved == 0; ++i) {  // the kernel chooses the shard
+    WebSocket socket(server.port(), again);
+    CHECK(socket.receive_json()["session"] == session);
+  }
+  CHECK(server.metrics().sessions_moved > 0);
+
+  for (int i = 0; i < users; ++i) CHECK_FALSE(server.handle().disconnect_user(user(i)));
+  CHECK(eventually([&] { return journal.count("on_close") == users; }));
+  server.stop(0s);
+  for (const char* member :
+       {"authenticate", "authenticate after a timer", "may_subscribe", "may_subscribe after a timer",
+        "may_publish", "on_message", "on_message after a timer", "on_message after sleep_for",
+        "on_message after presence", "a binary handler", "presence_info", "on_open", "on_suspend",
+        "on_resume", "on_close", "on_subscribe", "on_unsubscribe"}) {
+    CAPTURE(member);
+    CHECK(journal.count(member) > 0);
+  }
+  CHECK(journal.strays == std::set<std::string>{});
+  CHECK(journal.homes.size() == 2);
+}
+
+TEST_CASE("authenticate sees the address and the port that its client has") {
+  TestServer<server_test::Doorman> server({.threads = 2});
+  std::vector<Client> clients;
+  for (int i = 0; i < 16; ++i) {
+    clients.emplace_back(server.port());
+    clients.back().send(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  }
+  for (Client& client : clients) {
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    REQUIRE(::getsockname(client.descriptor(), reinterpret_cast<sockaddr*>(&own), &size) == 0);
+    const json refusal = json::parse(body_of(client.read_to_end()));
+    CHECK(refusal["message"] == "127.0.0.1 " + std::to_string(ntohs(own.sin_port)));
+  }
+}
+
+TEST_CASE("a server leaves the process's signal handlers as they were") {
+  const auto handlers = [] {
+    std::vector<std::pair<void (*)(int), int>> all;
+    for (int signal = 1; signal < NSIG; ++signal) {
+      struct sigaction action{};
+      if (::sigaction(signal, nullptr, &action) == 0)
+        all.emplace_back(action.sa_handler, action.sa_flags);
+      else
+        all.emplace_back(nullptr, -1);
+    }
+    return all;
+  };
+  const auto before = handlers();
+  TestServer<Plain> server({.threads = 2});
+  WebSocket socket(server.port());
+  subscribe(socket, "news");
+  const bool runs_with_the_same = handlers() == before;
+  server.stop(0s);
+  CHECK(runs_with_the_same);
+  const bool ends_with_the_same = handlers() == before;
+  CHECK(ends_with_the_same);
+}
+
+TEST_CASE("no threads means a shard for each core, and a context of the user's is one shard") {
+  unsigned made = 0;
+  const auto factory = [&](sb::Shard<Plain>& shard) {
+    ++made;
+    return sb::default_factory<Plain>(shard);
+  };
+  SECTION("no threads") {
+    const TestServer<Plain> server({.threads = 0}, factory);
+    CHECK(made == std::max(1u, std::thread::hardware_concurrency()));
+  }
+  SECTION("a context of the user's") {
+    asio::io_context context;
+    const sb::Server<Plain> server(context, {.address = "127.0.0.1", .port = 0, .threads = 3}, factory);
+    CHECK(made == 1);
+  }
+}
+
+TEST_CASE("every option has the default that the docs give") {
+  const sb::Options<Plain> options;
+  CHECK(options.address == "0.0.0.0");
+  CHECK(options.port == 8080);
+  CHECK(options.admin_port == 0);
+  CHECK(options.path == "/ws");
+  CHECK(options.threads == 1);
+  CHECK(options.allowed_origins.empty());
+  CHECK(options.heartbeat.interval == 30s);
+  CHECK(options.heartbeat.timeout == 60s);
+  CHECK(options.broker.ring_capacity == 4096);
+  CHECK(options.broker.max_link_bytes == 64u << 20);
+  CHECK(options.broker.max_pending == 65'536);
+  CHECK(options.broker.max_pending_bytes == 256u << 20);
+  CHECK(options.sessions.time_to_live == 2min);
+  CHECK(options.sessions.replay == 100);
+  CHECK(options.sessions.replay_bytes == 4u << 20);
+  CHECK(options.sessions.per_user == 16);
+  CHECK(options.sessions.max_sessions == 100'000);
+  CHECK(options.sessions.parked_bytes == 256u << 20);
+  CHECK(options.sessions.presence_grace == 10s);
+  CHECK(options.queue.max_bytes == 1u << 20);
+  CHECK(options.queue.slow_consumer == sb::SlowConsumer::close);
+  CHECK(options.limits.max_message_bytes == 16u << 20);
+  CHECK(options.limits.max_connections == 0);
+  CHECK(options.limits.max_connections_per_address == 0);
+  CHECK(options.limits.max_subscriptions == 1024);
+  CHECK(options.limits.messages_per_second == 0);
+  CHECK(options.limits.handshake_timeout == 10s);
+  CHECK(options.limits.max_header_bytes == 16u << 10);
+  CHECK_FALSE(options.log);
+  CHECK(options.static_files.empty());
+  CHECK(sb::Server<Plain>::default_drain == 10s);
 }
 
 TEST_CASE("an App may publish while the others are not made yet") {

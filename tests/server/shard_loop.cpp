@@ -81,6 +81,33 @@ SHELL_TEST("output queued outside a batch is sent without waiting for input") {
   CHECK(client.read_line() == "from outside");
 }
 
+SHELL_TEST("what one batch brings about is one gathered write for each connection") {
+  LineServer<TestType> server;
+  Client client(server.port());
+  std::string lines;
+  for (int i = 0; i < 32; ++i) lines += "line " + std::to_string(i) + "\n";
+  client.send(lines);
+  CHECK(client.read(lines.size()) == lines);
+  CHECK(server.journal().gathers > 0);
+  CHECK(server.journal().gathers <= server.journal().receives);
+}
+
+SHELL_TEST("what is queued by one function outside a batch is one gathered write for each connection") {
+  LineServer<TestType> server;
+  std::vector<Client> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.emplace_back(server.port());
+    clients.back().send("there\n").read_line();
+  }
+  const int before = server.journal().gathers;
+  asio::post(server.group().context(0), [&] {
+    for (int i = 0; i < 32; ++i) server.loop().hub().say_to_all(std::to_string(i) + "\n");
+  });
+  for (Client& client : clients)
+    for (int i = 0; i < 32; ++i) CHECK(client.read_line() == std::to_string(i));
+  CHECK(server.journal().gathers - before == 3);
+}
+
 SHELL_TEST("flush sends what is queued at once") {
   LineServer<TestType> server;
   Client client(server.port());

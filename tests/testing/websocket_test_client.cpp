@@ -23,10 +23,19 @@ struct Chat {
   bool may_subscribe(const User&, std::string_view) { return true; }
   bool may_publish(const User&, std::string_view) { return true; }
 
-  /// "work": on another thread's clock. "stuck": never ends. "name": answers with what the request carried.
+  /// "work": in real time. "restless": the same again and again, for 10 s. "stuck": never ends. "nap": in
+  /// virtual time.
   asio::awaitable<void> on_message(sb::Connection<Chat> connection, nlohmann::json message) {
     if (message.contains("work")) {
       asio::steady_timer timer(shard->executor(), 10ms);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+    for (int step = 0; message.contains("restless") && step < 100; ++step) {
+      asio::steady_timer timer(shard->executor(), 100ms);
+      co_await timer.async_wait(asio::use_awaitable);
+    }
+    if (message.contains("stuck")) {
+      asio::steady_timer timer(shard->executor(), asio::steady_timer::time_point::max());
       co_await timer.async_wait(asio::use_awaitable);
     }
     if (message.contains("nap")) co_await connection.sleep_for(1s);
@@ -124,6 +133,17 @@ TEST_CASE("a receive waits for real time only where a handler is suspended outsi
   CHECK(other.receive_json()["id"] == 3);
   app.advance(1s);
   CHECK(ws.receive_json()["id"] == 2);
+}
+
+TEST_CASE("a receive waits 5 s in all, whatever happens meanwhile, and says how many handlers are pending") {
+  sb::testing::TestApp<Chat> app;
+  sb::testing::WebSocketTestClient client{app, token};
+  auto restless = client.connect(plain), stuck = client.connect(plain), asleep = client.connect(plain);
+  restless.send_json({{"restless", 1}});
+  stuck.send_json({{"stuck", 1}});
+  asleep.send_json({{"nap", 1}});
+  CHECK_THROWS_WITH(stuck.receive_json(), Catch::Matchers::ContainsSubstring(
+                                              "nothing came; handlers pending: 3, of which 1 in sleep_for"));
 }
 
 TEST_CASE("a receive of the wrong kind says what has come instead, and leaves it there") {

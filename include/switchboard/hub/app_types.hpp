@@ -28,7 +28,7 @@ struct CloseReason {
   /// none. `abnormal`: there was no frame, or a session expired after its cut.
   CloseCode code = CloseCode::abnormal;
   std::string text;    ///< the Close frame's reason, UTF-8, at most 123 bytes
-  bool clean = false;  ///< Close frames went both ways
+  bool clean = false;  ///< the client closed, with a Close frame; false for every close by this side
 };
 
 /// `using Access = sb::OpenAccess;` in an App: a missing `may_subscribe` or `may_publish` lets everyone in.

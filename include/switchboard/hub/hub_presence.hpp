@@ -132,9 +132,9 @@ std::string Hub<App, Host>::presence_info(const User& user, std::string_view cha
   if constexpr (AppTraits<App>::has_presence_info) {
     run(
         ConnectionId{none, 0}, [&] { return app_->presence_info(user, std::string_view(channel)); },
-        [&](std::optional<nlohmann::json> json) {
-          if (json && !json->is_null())
-            info = json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        [&](std::optional<nlohmann::json> result) {
+          if (result && !result->is_null())
+            info = result->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
         });
   }
   return info;

@@ -31,10 +31,10 @@ struct HubMetrics {
   Counter subscriptions;      ///< of all clients, a channel of each counted once
   // since the start
   Counter connections_opened;    ///< upgrades answered with 101
-  Counter handshakes_refused;    ///< with any status; HTTP endpoints are not counted
+  Counter handshakes_refused;    ///< requests refused, with any status, be they no upgrade: a 404, say
   Counter messages_received;     ///< text and binary, all clients
   Counter messages_delivered;    ///< messages queued or logged for a client
-  Counter publishes;             ///< accepted ones that began here
+  Counter publishes;             ///< that began here, whether or not the broker then takes them
   Counter errors_sent;           ///< error frames, those of `Connection::reject` included
   Counter rate_limited;          ///< messages refused by the rate limit
   Counter sessions_created;      ///< those that came from another node not counted

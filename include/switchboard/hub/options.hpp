@@ -13,13 +13,17 @@
 namespace switchboard::inline v1 {
 
 /// How long and how much of a session is kept after its socket is gone, and how presence sees it.
+///
+/// Each shard keeps its sessions within its own share of the bounds of a process, so that with several shards
+/// one may go before the process as a whole has reached them.
 struct SessionOptions {
   Duration time_to_live = std::chrono::minutes(2);  ///< how long a session waits for its client
   std::size_t replay = 100;                         ///< messages kept for a client that comes back
   std::size_t replay_bytes = std::size_t{4} << 20;  ///< and at most this many bytes of them
-  std::size_t per_user = 16;                        ///< parked sessions of one user; beyond, the oldest goes
-  std::size_t max_sessions = 100'000;               ///< parked in the process; beyond, the oldest goes
-  /// Logs, subscriptions and the rest of parked sessions in the process; beyond, the oldest goes.
+  std::size_t per_user = 16;  ///< parked sessions of one user in one shard; beyond, the oldest goes
+  /// Parked in the process, shared out equally among its shards; beyond its share a shard's oldest goes.
+  std::size_t max_sessions = 100'000;
+  /// Logs, subscriptions and the rest of parked sessions in the process, shared out likewise.
   std::size_t parked_bytes = std::size_t{256} << 20;
   Duration presence_grace = std::chrono::seconds(10);  ///< how long a user who was cut off is still listed
 };

@@ -56,8 +56,8 @@ class Shard {
   Shard(const Shard&) = delete;
   Shard& operator=(const Shard&) = delete;
 
-  /// To every subscriber of the channel, on every shard and node. errc::invalid_channel, or the broker's
-  /// refusal where it is known at once; local subscribers have the message all the same then.
+  /// To every subscriber of the channel, on every shard and node. errc::invalid_channel. What the broker
+  /// refuses later is not returned; subscribers of this shard have the message all the same then.
   std::error_code publish(std::string_view channel, const Json& data) {
     return publish_json(channel, data.dump());
   }

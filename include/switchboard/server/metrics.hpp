@@ -30,10 +30,10 @@ struct Metrics {
   std::uint64_t subscriptions = 0;      ///< of all clients, a channel of each counted once
   // since the start
   std::uint64_t connections_opened = 0;    ///< upgrades answered with 101
-  std::uint64_t handshakes_refused = 0;    ///< with any status; HTTP endpoints are not counted
+  std::uint64_t handshakes_refused = 0;    ///< requests refused, with any status, be they no upgrade
   std::uint64_t messages_received = 0;     ///< text and binary, all clients
   std::uint64_t messages_delivered = 0;    ///< messages queued or logged for a client
-  std::uint64_t publishes = 0;             ///< accepted ones that began in this process
+  std::uint64_t publishes = 0;             ///< that began here, whether or not the broker then takes them
   std::uint64_t errors_sent = 0;           ///< error frames, those of `Connection::reject` included
   std::uint64_t rate_limited = 0;          ///< messages refused by the rate limit
   std::uint64_t sessions_created = 0;      ///< those that came from another node not counted

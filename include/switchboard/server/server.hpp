@@ -35,8 +35,8 @@ std::unique_ptr<App> default_factory(Shard<App>& shard) {
 /// A WebSocket server for an App.
 ///
 /// Each shard has a thread and an App of its own; the constructor makes the Apps, in order, on the thread
-/// that calls it, and everything else an App does happens on its shard's thread. What several Apps share is
-/// the factory's to hand out, and its thread safety the user's.
+/// that calls it, and calls their `binary` there. Every other member of an App is called on its shard's
+/// thread. What several Apps share is the factory's to hand out, and its thread safety the user's.
 template <class App>
 class Server {
   static_assert(check_app<App>());  // before anything else that the same mistake would break

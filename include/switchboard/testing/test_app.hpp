@@ -96,13 +96,35 @@ class TestApp final : private TestParticipant {
 
   /// Waits, in real time, for handlers that are suspended outside virtual time. False if there is none, or
   /// none has done anything for `patience`.
-  bool wait_for_real_io(std::chrono::steady_clock::duration patience = std::chrono::seconds(5)) {
-    std::size_t running = 0, sleeping = 0;
-    for (const auto& host : hosts_) running += host->running_handlers();
-    for (const auto& hub : hubs_) sleeping += hub->sleeping_handlers();
-    if (running <= sleeping) return false;
+  bool wait_for_real_io(std::chrono::steady_clock::duration patience = real_patience) {
+    if (running_handlers() <= sleeping_handlers()) return false;
     world_->context().restart();
     return world_->context().run_one_for(patience) > 0;
+  }
+  /// `run`, and wait_for_real_io until it is so; `real_patience` is for all of it. False if it never was.
+  template <class Condition>
+  bool run_until(Condition is_so) {
+    const auto deadline = std::chrono::steady_clock::now() + real_patience;
+    run();
+    while (!is_so()) {
+      if (!wait_for_real_io(deadline - std::chrono::steady_clock::now())) return false;
+      run();
+    }
+    return true;
+  }
+  /// How long a receive waits for what does not take virtual time.
+  static constexpr std::chrono::seconds real_patience{5};
+  /// Handlers that have not ended: those of all shards that are suspended.
+  std::size_t running_handlers() const {
+    std::size_t running = 0;
+    for (const auto& host : hosts_) running += host->running_handlers();
+    return running;
+  }
+  /// Those of them that wait for virtual time, in sleep_for.
+  std::size_t sleeping_handlers() const {
+    std::size_t sleeping = 0;
+    for (const auto& hub : hubs_) sleeping += hub->sleeping_handlers();
+    return sleeping;
   }
 
   /// The App of that shard; std::out_of_range beyond the last.

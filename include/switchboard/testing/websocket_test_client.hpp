@@ -104,8 +104,9 @@ class TestConnection {
   /// Sends any bytes, a part of a frame included.
   void send_bytes(std::string_view bytes) { state_->socket->to_server += bytes; }
 
-  // Receiving: each runs what is ready, and throws std::runtime_error if nothing of its kind is next: what
-  // came instead, and `where` the call stands, for tests whose framework would not say.
+  // Receiving: each runs what is ready, and waits for handlers that are suspended outside virtual time, at
+  // most 5 s in all. It throws std::runtime_error if nothing of its kind is next: what came instead, how many
+  // handlers are pending, and `where` the call stands, for tests whose framework would not say.
   /// The next frame, if that is text. Throws nlohmann's parse_error where it is no JSON.
   Json receive_json(Where where = Where::current()) { return Json::parse(receive_text(where)); }
   /// The next frame's text, if that is a text frame.
@@ -134,7 +135,7 @@ class TestConnection {
     const std::optional<ServerFrame> frame = next();
     if (!frame) {
       if (is_closed()) return {};
-      fail("expected the connection to close, but nothing more came", where);
+      fail("expected the connection to close, but nothing more came" + pending(), where);
     }
     if (frame->opcode != Opcode::close) {
       state_->frames.push_front(*frame);
@@ -265,8 +266,7 @@ class TestConnection {
   }
 
   std::optional<ServerFrame> peek() {
-    app_->run();
-    while (state_->frames.empty() && !is_closed() && app_->wait_for_real_io()) app_->run();
+    app_->run_until([this] { return !state_->frames.empty() || is_closed(); });
     if (state_->frames.empty()) return std::nullopt;
     return state_->frames.front();
   }
@@ -274,6 +274,12 @@ class TestConnection {
     std::optional<ServerFrame> frame = peek();
     if (frame) state_->frames.pop_front();
     return frame;
+  }
+  std::string pending() const {
+    const std::size_t all = app_->running_handlers();
+    if (all == 0) return {};
+    return "; handlers pending: " + std::to_string(all) + ", of which " +
+           std::to_string(app_->sleeping_handlers()) + " in sleep_for";
   }
   [[noreturn]] static void fail(const std::string& what, Where where) {
     throw std::runtime_error(std::string(where.file_name()) + ":" + std::to_string(where.line()) + ": " +
@@ -283,7 +289,7 @@ class TestConnection {
     std::optional<ServerFrame> frame = next();
     if (!frame)
       fail("expected " + std::string(what) +
-               (is_closed() ? ", but the connection is closed" : ", but nothing came"),
+               (is_closed() ? ", but the connection is closed" : ", but nothing came" + pending()),
            where);
     if (frame->opcode != opcode) {
       const std::string got = frame->opcode == Opcode::close && frame->payload.size() >= 2
@@ -336,9 +342,8 @@ class WebSocketTestClient {
     socket->to_server = request(options, is_stateful);
     TestConnection<App> connection(*app_, socket, is_stateful, options.answer_pings);
     app_->host(options.shard).accept(socket);
-    app_->run();
     auto& state = *connection.state_;
-    while (!state.response_is_whole && !connection.is_closed() && app_->wait_for_real_io()) app_->run();
+    app_->run_until([&] { return state.response_is_whole || connection.is_closed(); });
     if constexpr (HasNode<BrokerOf<App>>)  // a session's way from another node takes its time
       for (int i = 0; i < 200 && !state.response_is_whole; ++i) app_->advance(std::chrono::milliseconds(10));
     if (!state.response_is_whole) throw std::runtime_error("the handshake was not answered");

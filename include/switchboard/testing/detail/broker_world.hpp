@@ -6,6 +6,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -61,9 +62,10 @@ class Station final : public BrokerSink {
     received.push_back({std::string(channel), message});
     if (when_received) when_received(received.back());
   }
-  void on_gap(std::string_view) override {
+  void on_gap(std::string_view channel) override {
     watch();
     ++gaps;
+    told.emplace(channel);
   }
 
   OutcomePtr subscribe(std::string_view channel, std::function<void()> then = {}) {
@@ -104,6 +106,9 @@ class Station final : public BrokerSink {
     return false;
   }
 
+  /// A gap was told of the channel, or of every one.
+  bool has_told(std::string_view channel) const { return told.contains(channel) || told.contains(""); }
+
   std::size_t poll() {
     context.restart();
     return context.poll();
@@ -128,6 +133,7 @@ class Station final : public BrokerSink {
   std::optional<Port> port;
   std::vector<Received> received;
   std::function<void(const Received&)> when_received;
+  std::set<std::string, std::less<>> told;  // channels that on_gap has named
   std::size_t gaps = 0, called_inside = 0, called_astray = 0;
 
  private:
