@@ -169,6 +169,29 @@ TEST_CASE("each refusal says what helps") {
   }
 }
 
+TEST_CASE(
+    "a server that drains says so before it says that it is full or looks at the token, but after the "
+    "origin") {
+  Door door;
+  door.app.hub().drain();
+  for (const auto admission :
+       {sb::Admission::admitted, sb::Admission::full, sb::Admission::too_many_from_address}) {
+    CAPTURE(admission);
+    Request request;
+    for (const char* token : {"ann", "", "teapot", "throws"}) {
+      request.token = token;
+      const Answer answer = door.ask(request.text(), admission);
+      REQUIRE(answer.status == 503);
+      REQUIRE(answer.body["error"] == "server.draining");
+    }
+    request.origin = "http://evil.example";
+    const Answer answer = door.ask(request.text(), admission);
+    REQUIRE(answer.status == 403);
+    REQUIRE(answer.body["error"] == "origin.denied");
+  }
+  REQUIRE(door.metric(&sb::HubMetrics::handler_exceptions) == 0);  // authenticate is not even asked
+}
+
 TEST_CASE("a request has bounds: 431 for its headers, 413 for its body") {
   Door door({.limits = {.max_header_bytes = 2000}});
   Request request;
