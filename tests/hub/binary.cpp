@@ -138,6 +138,26 @@ TEST_CASE("a message over the message limit closes with 1009, whatever its type 
   CHECK(bench.seen.size() == 1);
 }
 
+TEST_CASE("binary that is thrown away counts against the rate as what is handled does") {
+  BinaryBench bench({.limits = {.messages_per_second = 3}});
+  auto ws = bench.connect("ann");
+  ws.send_binary(1, std::string(17, 'x'));
+  CHECK(code(ws) == "binary.too_large");
+  for (const char* payload : {"x", ""}) {
+    ws.send_binary(99, payload);
+    CHECK(code(ws) == "binary.unknown");
+  }
+  ws.send_binary(1, "fits");
+  CHECK(code(ws) == "rate.limited");
+  // What is thrown away is refused like any other, and the third refusal in a row is the last.
+  ws.send_binary(1, std::string(17, 'x'));
+  CHECK(code(ws) == "rate.limited");
+  ws.send_binary(99, "x");
+  CHECK(code(ws) == "rate.limited");
+  CHECK(ws.receive_close().code == CloseCode::policy_violation);
+  CHECK(bench.seen.empty());
+}
+
 TEST_CASE("a binary handler that throws is internal.error, and the connection lives") {
   BinaryBench bench;
   auto ws = bench.connect("ann");

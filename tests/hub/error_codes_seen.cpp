@@ -82,3 +82,13 @@ TEST_CASE("each error code has been produced over the wire") {
   }
   CHECK(provocations.size() == switchboard::error_code_names.size());
 }
+
+TEST_CASE("an App that takes no messages answers action.unknown to whatever is no action, with the id") {
+  Bench<BareApp> bench;
+  auto ws = bench.connect("ann");
+  for (const char* text : {R"({"id":5})", R"({"id":5,"action":""})", R"({"id":5,"action":"Subscribe"})",
+                           R"({"id":5,"type":"message"})", R"({"id":5,"type":"ping","action":"x"})"}) {
+    CAPTURE(text);
+    CHECK(ask_error(ws, text) == "action.unknown 5");
+  }
+}

@@ -89,6 +89,62 @@ TEST_CASE("may_subscribe and may_publish are asked with the user and the channel
                                           "publish ann open"});
 }
 
+TEST_CASE(
+    "what may_subscribe refuses is not done: it counts as no subscription, and is not listed or told of") {
+  const bool is_stateful = GENERATE(false, true);
+  const bool throws = GENERATE(false, true);
+  CAPTURE(is_stateful, throws);
+  Bench<> bench;
+  bool is_allowed = false;
+  bench.app.may_subscribe_hook = [&](std::string_view user, std::string_view) {
+    if (throws && user == "ann" && !is_allowed) throw std::runtime_error("no database");
+    return user == "bob" || is_allowed;
+  };
+  auto member = bench.subscriber("bob", "c");
+  CHECK(ask(member, R"({"action":"subscribe","channel":"c","presence":true})") ==
+        R"({"status":"subscribed","channel":"c"})");
+  auto ws = bench.connect("ann", is_stateful ? ConnectOptions{} : plain);
+  CHECK(ask_error(ws, R"({"action":"subscribe","channel":"c","presence":true})") == "subscribe.denied");
+  CHECK(bench.test.metrics().subscriptions.value() == 1);
+  CHECK(ask(member, R"({"action":"presence","channel":"c"})") ==
+        R"({"status":"presence","channel":"c","count":1,"users":[{"user":"bob"}]})");
+  CHECK(ask_error(ws, R"({"action":"presence","channel":"c"})") == "presence.denied");
+  member.send_text(R"({"action":"publish","channel":"c","data":1})");
+  CHECK(member.receive_json()["data"] == 1);
+  auto other = bench.subscriber("bob", "c");
+  other.close();
+  CHECK(ws.is_idle());
+  is_allowed = true;
+  bench.subscribe(ws, "c");
+  CHECK(member.receive_json() == Json{{"type", "join"}, {"channel", "c"}, {"user", "ann"}});
+  CHECK(bench.test.metrics().subscriptions.value() == 2);
+}
+
+TEST_CASE(
+    "what may_publish refuses reaches nobody, and its id is not remembered: once allowed it publishes") {
+  const bool is_stateful = GENERATE(false, true);
+  const bool throws = GENERATE(false, true);
+  CAPTURE(is_stateful, throws);
+  Bench<> bench({.shards = 2});
+  bool is_allowed = false;
+  bench.app.may_publish_hook = [&](std::string_view, std::string_view) {
+    if (throws && !is_allowed) throw std::runtime_error("no database");
+    return is_allowed;
+  };
+  auto here = bench.subscriber("bob", "c"), elsewhere = bench.connect("cid", {.shard = 1});
+  bench.subscribe(elsewhere, "c");
+  auto ws = bench.subscriber("ann", "c", is_stateful ? ConnectOptions{} : plain);
+  const std::string publish = R"({"action":"publish","channel":"c","data":1,"id":7})";
+  for (int i = 0; i < 2; ++i) CHECK(ask_error(ws, publish) == "publish.denied 7");
+  CHECK(bench.test.metrics().publishes.value() == 0);
+  for (auto* each : {&here, &elsewhere, &ws}) CHECK(each->is_idle());
+  is_allowed = true;
+  ws.send_text(publish);
+  for (auto* each : {&here, &elsewhere, &ws}) CHECK(each->receive_json()["data"] == 1);
+  CHECK(ws.receive_text() == R"({"status":"published","channel":"c","id":7})");
+  CHECK(bench.test.metrics().publishes.value() == 1);
+}
+
 TEST_CASE("may_subscribe or may_publish that throws means no") {
   Bench<> bench;
   bench.app.may_subscribe_hook = [](std::string_view, std::string_view) -> bool {

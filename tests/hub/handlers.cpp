@@ -149,6 +149,24 @@ TEST_CASE(
   CHECK(bench.app.log == Log{"open", "close ann 1000", "message too late to nobody"});
 }
 
+TEST_CASE("while a handler is suspended a ping of JSON is answered up to 256 bytes; a longer one waits") {
+  SlowBench bench;
+  auto ws = bench.connect("ann");
+  const auto ping = [](std::size_t size) {
+    const std::string head = R"({"type":"ping","padding":")", tail = "\"}";
+    return head + std::string(size - head.size() - tail.size(), 'x') + tail;
+  };
+  const std::string pong = R"({"type":"pong"})";
+  ws.send_text(R"({"sleep":10})");
+  CHECK(ask(ws, ping(256)) == pong);
+  ws.send_text(ping(257));
+  bench.test.advance(10s - 1ns);
+  CHECK(ws.is_idle());
+  bench.test.advance(1ns);
+  CHECK(ws.receive_text() == R"({"said":""})");
+  CHECK(ws.receive_text() == pong);
+}
+
 TEST_CASE("a connection whose handler is suspended for long lives as long as it answers pings") {
   SlowBench bench;
   auto ws = bench.connect("ann");

@@ -134,6 +134,42 @@ TEST_CASE("while the broker is away subscriptions are local, and when it is back
   CHECK(back.receive_json() == numbered(3, "green", 3));
 }
 
+TEST_CASE(
+    "while the broker is away presence is unavailable, and a publish is told to reach those here alone") {
+  Cluster cluster(2);
+  const auto plain = sb::testing::ConnectOptions{.last_seq = std::nullopt};
+  auto ws = cluster.subscriber(0, "ann", {"red"}), here = cluster.subscriber(0, "bob", {"red"}, false, plain),
+       there = cluster.subscriber(1, "cid", {"red"}, false, plain);
+  const auto error = [](const std::string& code, const json& request) {
+    json expected{{"type", "error"}, {"code", code}};
+    if (request.contains("id")) expected["id"] = request["id"];
+    return expected;
+  };
+  const auto ask_error = [&](const json& request) {
+    ws.send_json(request);
+    std::vector<json> got = received(ws);
+    REQUIRE(!got.empty());
+    got.back().erase("message");
+    return got;
+  };
+  cluster.network().cut("node0");
+  const json who{{"action", "presence"}, {"channel", "red"}, {"id", "who"}};
+  CHECK(ask_error(who) == std::vector<json>{error("presence.unavailable", who)});
+  const json with_id{{"action", "publish"}, {"channel", "red"}, {"data", 1}, {"id", 7}};
+  CHECK(ask_error(with_id) ==
+        std::vector<json>{numbered(1, "red", 1), error("publish.unavailable", with_id)});
+  const json without{{"action", "publish"}, {"channel", "red"}, {"data", 2}};
+  CHECK(ask_error(without) ==
+        std::vector<json>{numbered(2, "red", 2), error("publish.unavailable", without)});
+  CHECK(received_data(here) == std::vector<json>{1, 2});
+  CHECK(there.is_idle());
+  cluster.network().restore("node0");
+  cluster.nodes.advance(1min);
+  CHECK(there.is_idle());
+  cluster.publish(0, "red", 3);
+  CHECK(received_data(there) == std::vector<json>{3});
+}
+
 TEST_CASE("a log that the broker finds too large stays where it is") {
   Parked parked;
   parked.cluster.network().options().max_payload = 120;

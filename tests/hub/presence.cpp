@@ -202,16 +202,22 @@ TEST_CASE("a user who is back later joins anew") {
   REQUIRE(hall.told() == "-ann");
 }
 
-TEST_CASE("a connection that the server closed with 1013 or 4002 counts as cut") {
-  Watched hall(1, {.queue = {.max_bytes = 1000}});
+TEST_CASE("a connection that the server closed with 1002, 1007, 1009, 1013 or 4002 counts as cut") {
+  Watched hall(1, {.queue = {.max_bytes = 1000}, .limits = {.max_message_bytes = 1000}});
   auto ws = hall.enter("ann", GENERATE(true, false) ? plain : ConnectOptions{});
-  ws.stop_reading();
-  if (GENERATE(true, false)) {
+  const int code = GENERATE(1002, 1007, 1009, 1013, 4002);
+  CAPTURE(code);
+  if (code == 1002) ws.send_frame({.payload = "{}", .masked = false});
+  if (code == 1007) ws.send_text("\xff");
+  if (code == 1009) ws.send_text(std::string(1001, 'x'));
+  if (code == 1013 || code == 4002) ws.stop_reading();
+  if (code == 1013)
     for (int i = 0; i < 3; ++i) hall.app.shard().send_to_user("ann", {{"text", std::string(600, 'x')}});
-  } else {
-    hall.app.advance(60s);
-  }
+  if (code == 4002) hall.app.advance(60s);
+  hall.app.run();
   REQUIRE(hall.metric(&sb::HubMetrics::connections) == 1);
+  ws.resume_reading();
+  REQUIRE(static_cast<int>(ws.receive_close().code) == code);
   REQUIRE(hall.told() == "+ann");
   hall.app.advance(10s - 1ns);
   REQUIRE(hall.told().empty());

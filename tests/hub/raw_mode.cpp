@@ -132,6 +132,22 @@ TEST_CASE("in raw mode a rate is kept in silence, and closes with 1008 all the s
   CHECK(ws.receive_close().code == CloseCode::policy_violation);
 }
 
+TEST_CASE("in raw mode, too, who does not read fast enough is closed with 1013") {
+  Bench<EchoApp> bench({.queue = {.max_bytes = 1000}});
+  auto ws = bench.connect("ann");
+  CHECK(ask(ws, "subscribe") == "subscribe");
+  ws.stop_reading();
+  for (int i = 0; i < 2; ++i) {
+    CHECK(bench.test.metrics().connections.value() == 1);
+    bench.test.shard().publish("c", std::string(600, 'x'));
+    bench.test.run();
+  }
+  CHECK(bench.test.metrics().connections.value() == 0);
+  CHECK(bench.test.metrics().slow_closed.value() == 1);
+  ws.resume_reading();
+  CHECK(ws.receive_close().code == CloseCode::try_again_later);
+}
+
 TEST_CASE("in raw mode breaches close with the code that RFC 6455 asks for") {
   Bench<EchoApp> bench({.limits = {.max_message_bytes = 10}});
   const auto closed_by = [&](const std::string& bytes) {

@@ -121,7 +121,10 @@ TEST_CASE("each refusal says what helps") {
       REQUIRE(ask([key](Request& r) { r.key = key; }).status == 400);
   }
   SECTION("401 comes with what authenticate says") {
-    REQUIRE(ask([](Request& r) { r.token = ""; }).body["error"] == "token.invalid");
+    const Answer missing = ask([](Request& r) { r.token = ""; });
+    REQUIRE(missing.status == 401);
+    REQUIRE(missing.body["error"] == "token.invalid");
+    REQUIRE(missing.head.find("\r\nWWW-Authenticate: Bearer") != std::string::npos);
     const Answer teapot = ask([](Request& r) { r.token = "teapot"; });
     REQUIRE(teapot.status == 418);
     REQUIRE(teapot.body == json{{"error", "teapot"}, {"message", "short and stout"}});
@@ -129,7 +132,8 @@ TEST_CASE("each refusal says what helps") {
   SECTION("500 when authenticate throws, and not why") {
     const Answer answer = ask([](Request& r) { r.token = "throws"; });
     REQUIRE(answer.status == 500);
-    REQUIRE(answer.body.dump().find("failed to") == std::string::npos);
+    REQUIRE(answer.body["error"] == "internal.error");
+    REQUIRE(door.answer.find("has failed") == std::string::npos);
     REQUIRE(door.metric(&sb::HubMetrics::handler_exceptions) == 1);
   }
   SECTION("a user id that cannot be one is 401") {
@@ -148,7 +152,9 @@ TEST_CASE("each refusal says what helps") {
       Request request;
       request.token = "";
       const auto admission = is_full ? sb::Admission::full : sb::Admission::too_many_from_address;
-      REQUIRE(door.ask(request.text(), admission).status == (is_full ? 503 : 429));
+      const Answer answer = door.ask(request.text(), admission);
+      REQUIRE(answer.status == (is_full ? 503 : 429));
+      REQUIRE(answer.body["error"] == (is_full ? "server.full" : "address.limit"));
       request.origin = "http://evil.example";
       REQUIRE(door.ask(request.text(), admission).status == 403);
     }
@@ -163,15 +169,42 @@ TEST_CASE("each refusal says what helps") {
   }
 }
 
+TEST_CASE(
+    "a server that drains says so before it says that it is full or looks at the token, but after the "
+    "origin") {
+  Door door;
+  door.app.hub().drain();
+  for (const auto admission :
+       {sb::Admission::admitted, sb::Admission::full, sb::Admission::too_many_from_address}) {
+    CAPTURE(admission);
+    Request request;
+    for (const char* token : {"ann", "", "teapot", "throws"}) {
+      request.token = token;
+      const Answer answer = door.ask(request.text(), admission);
+      REQUIRE(answer.status == 503);
+      REQUIRE(answer.body["error"] == "server.draining");
+    }
+    request.origin = "http://evil.example";
+    const Answer answer = door.ask(request.text(), admission);
+    REQUIRE(answer.status == 403);
+    REQUIRE(answer.body["error"] == "origin.denied");
+  }
+  REQUIRE(door.metric(&sb::HubMetrics::handler_exceptions) == 0);  // authenticate is not even asked
+}
+
 TEST_CASE("a request has bounds: 431 for its headers, 413 for its body") {
   Door door({.limits = {.max_header_bytes = 2000}});
   Request request;
   request.more = "X: " + std::string(1000, 'x') + "\r\n";
   REQUIRE(door.ask(request.text()).status == 101);
   request.more = "X: " + std::string(2000, 'x') + "\r\n";
-  REQUIRE(door.ask(request.text()).status == 431);
+  const Answer headers = door.ask(request.text());
+  REQUIRE(headers.status == 431);
+  REQUIRE(headers.body["error"] == "headers.too_large");
   request.more = "Content-Length: 100000\r\n";
-  REQUIRE(door.ask(request.text()).status == 413);
+  const Answer body = door.ask(request.text());
+  REQUIRE(body.status == 413);
+  REQUIRE(body.body["error"] == "request.too_large");
 }
 
 TEST_CASE("a handshake that is not over in time is refused with 408, however it trickles in") {
@@ -186,6 +219,7 @@ TEST_CASE("a handshake that is not over in time is refused with 408, however it 
   REQUIRE(door.answer.empty());
   door.app.advance(1ns);
   REQUIRE(door.read().status == 408);
+  REQUIRE(door.read().body["error"] == "handshake.timeout");
   REQUIRE(socket->closed == sb::SocketClose::graceful);
   REQUIRE(door.app.hub().is_drained());
 }

@@ -140,11 +140,29 @@ TEST_CASE("what ends a session, and what leaves it to be resumed") {
   const auto app_closes = [](int code) {
     return [code](Hall<>& hall, auto&) { hall.world.close["ann"](static_cast<sb::CloseCode>(code)); };
   };
+  const auto client_closes = [](int code) {
+    return [code](Hall<>&, auto& ws) { ws.close(static_cast<sb::CloseCode>(code)); };
+  };
+  const auto client_breaks = [](sb::testing::ClientFrame frame, sb::CloseCode code) {
+    return [frame, code](Hall<>&, auto& ws) {
+      ws.send_frame(frame);
+      REQUIRE(ws.receive_close().code == code);
+    };
+  };
+  const std::string over_the_limit(1001, 'x');
   const std::vector<Case> cases{
       {"a cut", [](Hall<>&, auto& ws) { ws.cut(); }, true},
-      {"1000 by the client", [](Hall<>&, auto& ws) { ws.close(); }, true},
-      {"1001 by the client", [](Hall<>&, auto& ws) { ws.close(sb::CloseCode::going_away); }, true},
-      {"4000 by the client", [](Hall<>&, auto& ws) { ws.close(static_cast<sb::CloseCode>(4000)); }, true},
+      {"1000 by the client", client_closes(1000), true},
+      {"1001 by the client", client_closes(1001), true},
+      {"1008 by the client", client_closes(1008), true},
+      {"4000 by the client", client_closes(4000), true},
+      {"4003 by the client", client_closes(4003), true},
+      {"1002 for a frame without a mask",
+       client_breaks({.payload = "{}", .masked = false}, sb::CloseCode::protocol_error), true},
+      {"1007 for text that is not UTF-8", client_breaks({.payload = "\xff"}, sb::CloseCode::invalid_payload),
+       true},
+      {"1009 for a message over the limit",
+       client_breaks({.payload = over_the_limit}, sb::CloseCode::message_too_big), true},
       {"4002",
        [](Hall<>& hall, auto& ws) {
          ws.stop_reading();
@@ -152,7 +170,12 @@ TEST_CASE("what ends a session, and what leaves it to be resumed") {
        },
        true},
       {"1000 by the App", app_closes(1000), false},
+      {"1001 by the App", app_closes(1001), false},
       {"1008 by the App", app_closes(1008), false},
+      {"1011 by the App", app_closes(1011), false},
+      {"1013 by the App", app_closes(1013), false},
+      {"4001 by the App", app_closes(4001), false},
+      {"4002 by the App", app_closes(4002), false},
       {"4401 by the App", app_closes(4401), false},
       {"4003", [](Hall<>& hall, auto&) { hall.app.shard(1).disconnect_user("ann"); }, false},
       {"4401 for the user",
@@ -166,7 +189,7 @@ TEST_CASE("what ends a session, and what leaves it to be resumed") {
   };
   const Case& test = cases[GENERATE_COPY(range(std::size_t{0}, cases.size()))];
   CAPTURE(test.what);
-  Hall<> hall({.shards = 2, .limits = {.messages_per_second = 20}});
+  Hall<> hall({.shards = 2, .limits = {.max_message_bytes = 1000, .messages_per_second = 20}});
   auto ws = hall.connect("ann");
   test.end(hall, ws);
   hall.app.run();

@@ -20,8 +20,9 @@ std::string hundred_bytes(char c = 'x', std::size_t size = 100) {
 struct Slow : Hall<> {
   explicit Slow(SlowConsumer policy, sb::SessionOptions sessions = {})
       : Hall<>({.sessions = sessions, .queue = {.max_bytes = bound, .slow_consumer = policy}}) {}
-  Ws stalled(bool is_stateful) {
-    auto ws = connect("ann", {.last_seq = is_stateful ? std::optional<std::uint64_t>(0) : std::nullopt});
+  Ws stalled(bool is_stateful, bool answer_pings = true) {
+    auto ws = connect("ann", {.last_seq = is_stateful ? std::optional<std::uint64_t>(0) : std::nullopt,
+                              .answer_pings = answer_pings});
     subscribe(ws, "c");
     ws.stop_reading();
     return ws;
@@ -109,6 +110,35 @@ TEST_CASE("with 1013 the Close frame follows what is partly written") {
   if (!is_stateful) return;
   auto back = hall.connect("ann", {.session = ws.session(), .last_seq = ws.last_seq()});
   REQUIRE(terms(back.welcome()) == terms(14, true, 14 - messages.size(), 0));
+}
+
+TEST_CASE("with 4001 and 4002, too, only the rest of a partly written frame goes before the Close frame") {
+  using Code = sb::CloseCode;
+  const auto [code, is_stateful] = GENERATE(table<Code, bool>(
+      {{Code::replaced, true}, {Code::heartbeat_timeout, false}, {Code::heartbeat_timeout, true}}));
+  const bool is_replaced = code == Code::replaced;
+  Slow hall(SlowConsumer::close);
+  auto ws = hall.stalled(is_stateful, false);  // a ping that still came would be seen
+  const std::size_t taken = GENERATE(range(std::size_t{0}, std::size_t{230}));
+  CAPTURE(code, is_stateful, taken);
+  ws.resume_reading();
+  ws.stop_reading_after(taken);
+  hall.publish(4);
+  REQUIRE(hall.is_open());
+  std::optional<Ws> other;
+  if (is_replaced)
+    other = hall.connect("ann", {.session = ws.session(), .last_seq = 0});
+  else
+    hall.app.advance(60s);
+  REQUIRE(hall.is_open() == is_replaced);
+  ws.resume_reading();
+  const auto messages = received(ws);
+  const std::size_t frame = is_stateful ? 108 : 100;  // {"seq":N, in front
+  REQUIRE(messages.size() == (taken + frame - 1) / frame);
+  REQUIRE(ws.receive_close().code == code);
+  if (!is_stateful) return;
+  auto back = hall.connect("ann", {.session = ws.session(), .last_seq = ws.last_seq()});
+  REQUIRE(terms(back.welcome()) == terms(4, true, 4 - messages.size(), 0));
 }
 
 TEST_CASE("a single message is accepted into an empty queue, whatever its size") {

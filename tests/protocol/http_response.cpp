@@ -62,24 +62,39 @@ TEST_CASE("a refusal that refuses nothing is a failure of the server") {
   CHECK(sb::http_response(sb::Refusal{.status = 418}).starts_with("HTTP/1.1 418 \r\n"));
 }
 
-TEST_CASE("each refusal at the door has its status, a word and a sentence") {
+TEST_CASE("each refusal at the door has its status, its word and a sentence") {
   namespace refusals = sb::refusals;
-  const std::vector<std::pair<unsigned, sb::Refusal>> all{
-      {400, refusals::malformed_request()}, {400, refusals::not_an_upgrade()},
-      {400, refusals::invalid_key()},       {400, refusals::invalid_last_sequence()},
-      {401, refusals::unauthorized()},      {403, refusals::origin_denied()},
-      {404, refusals::not_found()},         {405, refusals::method_not_allowed()},
-      {408, refusals::handshake_timeout()}, {413, refusals::request_too_large()},
-      {426, refusals::other_version()},     {429, refusals::too_many_from_address()},
-      {431, refusals::headers_too_large()}, {500, refusals::internal_error()},
-      {503, refusals::server_full()},       {503, refusals::server_draining()}};
-  for (const auto& [status, refusal] : all) {
+  struct Row {
+    unsigned status;
+    const char* error;
+    sb::Refusal refusal;
+  };
+  const std::vector<Row> rows{
+      {400, "request.invalid", refusals::malformed_request()},
+      {400, "upgrade.invalid", refusals::not_an_upgrade()},
+      {400, "key.invalid", refusals::invalid_key()},
+      {400, "last_seq.invalid", refusals::invalid_last_sequence()},
+      {401, "token.invalid", refusals::unauthorized()},
+      {403, "origin.denied", refusals::origin_denied()},
+      {404, "path.unknown", refusals::not_found()},
+      {405, "method.invalid", refusals::method_not_allowed()},
+      {408, "handshake.timeout", refusals::handshake_timeout()},
+      {413, "request.too_large", refusals::request_too_large()},
+      {426, "version.unsupported", refusals::other_version()},
+      {429, "address.limit", refusals::too_many_from_address()},
+      {431, "headers.too_large", refusals::headers_too_large()},
+      {500, "internal.error", refusals::internal_error()},
+      {503, "server.full", refusals::server_full()},
+      {503, "server.draining", refusals::server_draining()},
+  };
+  for (const auto& [status, error, refusal] : rows) {
+    CAPTURE(error);
     CHECK(refusal.status == status);
     const std::string response = sb::http_response(refusal);
     const std::string phrase(sb::reason_phrase(status));
     CHECK_FALSE(phrase.empty());
     CHECK(response.starts_with("HTTP/1.1 " + std::to_string(status) + " " + phrase + "\r\n"));
-    CHECK_FALSE(body_of(response)["error"].get<std::string>().empty());
+    CHECK(body_of(response)["error"] == error);
     CHECK_FALSE(body_of(response)["message"].get<std::string>().empty());
   }
   CHECK(sb::http_response(refusals::other_version()).find("\r\nSec-WebSocket-Version: 13\r\n") !=

@@ -34,6 +34,15 @@ TEST_CASE(
   CHECK(counts.admit(Address::v4(10, 0, 0, 1)) == Admission::admitted);
 }
 
+TEST_CASE("over both limits means full") {
+  sb::ConnectionCounts counts(1, 1);
+  const Address peer = Address::v4(10, 0, 0, 1);
+  CHECK(counts.admit(peer) == Admission::admitted);
+  CHECK(counts.admit(peer) == Admission::full);
+  counts.release(peer);
+  CHECK(counts.admit(peer) == Admission::admitted);
+}
+
 TEST_CASE("without limits everyone is admitted") {
   sb::ConnectionCounts counts(0, 0);
   for (int i = 0; i < 1000; ++i) CHECK(counts.admit(Address::v4(10, 0, 0, 1)) == Admission::admitted);

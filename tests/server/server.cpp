@@ -492,7 +492,10 @@ TEST_CASE("while a server drains it is healthy but not ready") {
   server.server().stop(30s);
   CHECK(reluctant.receive_close() == 1001);
   CHECK(status_of(get(server.port(), "/healthz")) == 200);
-  CHECK(status_of(get(server.port(), "/readyz")) == 503);
+  const std::string readiness = get(server.port(), "/readyz");
+  CHECK(status_of(readiness) == 503);
+  CHECK(body_of(readiness) == "draining\n");
+  CHECK_THAT(readiness, Catch::Matchers::ContainsSubstring("Content-Type: text/plain"));
   CHECK(status_of(get(server.port(), "/ws")) != 404);
   CHECK(WebSocket(server.port()).status() == 503);
 }

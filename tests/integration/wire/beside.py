@@ -13,9 +13,11 @@ CONTENT_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/c
 
 @scenario()
 def health_and_readiness(place):
-    for path in ("/healthz", "/readyz", "/healthz?probe=1"):
-        response = place.http(path)
-        equal((response.status, response.headers["content-type"].split(";")[0]), (200, "text/plain"), path)
+    for path, body in (("/healthz", b"ok\n"), ("/readyz", b"ready\n")):
+        for query in ("", "?", "?probe=1"):
+            response = place.http(path + query)
+            seen = (response.status, response.headers["content-type"].split(";")[0], response.body)
+            equal(seen, (200, "text/plain", body), path + query)
 
 
 @scenario(on="echo")

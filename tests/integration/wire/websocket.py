@@ -293,12 +293,8 @@ class WebSocket:
             if not self.has_sent_close:  # else it may be our own
                 self.observed.close_codes.add(code)
             raise Closed(code, frame.payload[2:].decode())
-        payload = frame.payload
-        while not frame.fin:
-            part = self.receive_frame()
-            equal(part.opcode, CONTINUATION, "a fragment's opcode")
-            payload, frame = payload + part.payload, frame._replace(fin=part.fin)
-        return Frame(True, frame.opcode, payload)
+        check(frame.fin and frame.opcode != CONTINUATION, "the server fragments its messages")
+        return frame
 
     def receive(self, seconds=SECONDS):
         """The next message that is no heartbeat: str or bytes."""
