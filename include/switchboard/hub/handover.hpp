@@ -138,9 +138,9 @@ class Handover {
   using Counters = ChannelLinks::Counters;
 
   /// An App's State goes with its session if nlohmann can write and read it.
-  static constexpr bool carries_state = requires(const State& state, const nlohmann::json& json) {
+  static constexpr bool carries_state = requires(const State& state, const nlohmann::json& text) {
     nlohmann::json(state);
-    json.get<State>();
+    text.get<State>();
   };
   static constexpr Duration first_retry = std::chrono::milliseconds(250);
   static constexpr Duration patience = std::chrono::seconds(1);  // of the old one, for what it has not heard
