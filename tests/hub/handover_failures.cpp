@@ -59,6 +59,18 @@ struct Parked {
       cluster.nodes.run();
     }
   }
+  /// A client asks node 1, and so many messages of its session's way there arrive; the rest waits for
+  /// `go_on`.
+  Ws begin_and_stop(int count) {
+    cluster.network().set_manual(true);
+    Ws waiting = begin(1);
+    steps(count);
+    return waiting;
+  }
+  void go_on(sb::Duration time) {
+    cluster.network().set_manual(false);
+    cluster.nodes.advance(time);
+  }
   /// The session can still be resumed there, with what was kept.
   void require_resumable(unsigned node) {
     Ws back = cluster.connect(node, "ann", {.session = ws->session(), .last_seq = 0});
@@ -441,13 +453,9 @@ TEST_CASE("a user who is disconnected while a session moves is, wherever that is
     for (int steps = 0; steps < 30; ++steps) {
       CAPTURE(node, steps);
       Parked parked(3);
-      parked.cluster.network().set_manual(true);
-      Ws waiting = parked.begin(1);
-      parked.cluster.nodes.run();
-      parked.steps(steps);
+      Ws waiting = parked.begin_and_stop(steps);
       parked.cluster.shard(node).disconnect_user("ann");
-      parked.cluster.network().set_manual(false);
-      parked.cluster.nodes.advance(10s);
+      parked.go_on(10s);
       // Either it came too late for the old session, and this is a new one, or it has ended both.
       const json welcome = waiting.receive_json();
       if (welcome["session"] == parked.ws->session()) {
@@ -464,14 +472,10 @@ TEST_CASE("a user who is taken off a channel while a session moves is told once,
     for (int steps = 0; steps < 30; ++steps) {
       CAPTURE(node, steps);
       Parked parked(3);
-      parked.cluster.network().set_manual(true);
-      Ws waiting = parked.begin(1);
-      parked.cluster.nodes.run();
-      parked.steps(steps);
+      Ws waiting = parked.begin_and_stop(steps);
       parked.cluster.shard(node).unsubscribe_user("ann", "red");
       CHECK_FALSE(parked.cluster.shard(node).publish("red", "secret"));
-      parked.cluster.network().set_manual(false);
-      parked.cluster.nodes.advance(1s);
+      parked.go_on(1s);
       CHECK(waiting.receive_json()["session"] == parked.ws->session());
       int told = 0;
       for (const json& message : received(waiting)) {

@@ -41,26 +41,6 @@ TEST_CASE("a parked session lives for exactly its time to live") {
   hall.require_empty();
 }
 
-TEST_CASE("unless set, the numbers are those that are documented") {
-  const sb::testing::TestOptions<Room<>> options;
-  CHECK(options.sessions.time_to_live == 2min);
-  CHECK(options.sessions.replay == 100);
-  CHECK(options.sessions.replay_bytes == 4u << 20);
-  CHECK(options.sessions.per_user == 16);
-  CHECK(options.sessions.max_sessions == 100'000);
-  CHECK(options.sessions.parked_bytes == 256u << 20);
-  CHECK(options.sessions.presence_grace == 10s);
-  CHECK(options.queue.max_bytes == 1u << 20);
-  CHECK(options.queue.slow_consumer == sb::SlowConsumer::close);
-  CHECK(options.limits.max_message_bytes == 16u << 20);
-  CHECK(options.limits.max_connections == 0);
-  CHECK(options.limits.max_connections_per_address == 0);
-  CHECK(options.limits.max_subscriptions == 1024);
-  CHECK(options.limits.messages_per_second == 0);
-  CHECK(options.limits.handshake_timeout == 10s);
-  CHECK(options.limits.max_header_bytes == 16u << 10);
-}
-
 TEST_CASE("unless set, a parked session expires after two minutes, not before") {
   Hall<> hall;
   auto ws = hall.connect("ann");
