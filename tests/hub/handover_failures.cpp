@@ -160,8 +160,7 @@ TEST_CASE(
   const auto ask_error = [&](const json& request) {
     ws.send_json(request);
     std::vector<json> got = received(ws);
-    REQUIRE(!got.empty());
-    got.back().erase("message");
+    if (!got.empty()) got.back().erase("message");
     return got;
   };
   cluster.network().cut("node0");
