@@ -348,11 +348,9 @@ TEST_CASE("authenticate sees the address and the port that its client has") {
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
   }
   for (Client& client : clients) {
-    sockaddr_in own{};
-    socklen_t size = sizeof own;
-    REQUIRE(::getsockname(client.descriptor(), reinterpret_cast<sockaddr*>(&own), &size) == 0);
+    const std::uint16_t port = sb::net::local_address(client.descriptor()).port();
     const json refusal = json::parse(body_of(client.read_to_end()));
-    CHECK(refusal["message"] == "127.0.0.1 " + std::to_string(ntohs(own.sin_port)));
+    CHECK(refusal["message"] == "127.0.0.1 " + std::to_string(port));
   }
 }
 

@@ -253,7 +253,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   template <class Visit>
   void visit_output(const Transport& transport, Visit&& visit) const;
   void push_frame(Transport& transport, Message frame);
-  void push_answer(ConnectionId id, std::string_view object);
+  bool push_answer(ConnectionId id, std::string_view object);
   void push_error(ConnectionId id, ErrorCode code, std::string_view text, std::string_view request_id = {});
   bool deliver(ConnectionId id, const Message& message);
   std::size_t queued_bytes(const Transport& transport) const;

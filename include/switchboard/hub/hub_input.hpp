@@ -200,7 +200,10 @@ bool Hub<App, Host>::handle_json_heartbeat(Transport& transport, std::string_vie
 /// A ping is answered; a pong may acknowledge messages.
 template <class App, class Host>
 void Hub<App, Host>::answer_heartbeat(ConnectionId id, const JsonRequest& request) {
-  if (request.type.string == "ping") return push_answer(id, R"({"type":"pong"})");
+  if (request.type.string == "ping") {
+    push_answer(id, R"({"type":"pong"})");
+    return;
+  }
   std::uint64_t sequence = 0;
   const std::string_view number = request.seq.written;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), sequence);

@@ -158,11 +158,13 @@ void Hub<App, Host>::push_frame(Transport& transport, Message frame) {
   announce(transport);
 }
 
+/// False if the client is gone or away.
 template <class App, class Host>
-void Hub<App, Host>::push_answer(ConnectionId id, std::string_view object) {
+bool Hub<App, Host>::push_answer(ConnectionId id, std::string_view object) {
   ClientType* client = find(id);
-  if (client == nullptr || !client->is_attached()) return;
+  if (client == nullptr || !client->is_attached()) return false;
   push_frame(transports_[client->transport], EncodedMessage::frame(Opcode::text, object));
+  return true;
 }
 
 template <class App, class Host>
@@ -387,9 +389,7 @@ std::string Hub<App, Host>::written_id(ConnectionId id, std::string parsed) {
 
 template <class App, class Host>
 bool Hub<App, Host>::send_answer(ConnectionId id, std::string_view object) {
-  if (!may_change(id) || !find(id)->is_attached()) return false;
-  push_answer(id, object);
-  return true;
+  return may_change(id) && push_answer(id, object);
 }
 
 }  // namespace switchboard::inline v1

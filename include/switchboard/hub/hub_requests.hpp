@@ -232,7 +232,6 @@ void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& c
   const bool is_remembered = client->session && !pending.id.empty();
   if (is_remembered) {
     if (!client->session->publish_ids) client->session->publish_ids = std::make_unique<PublishIds>();
-    if (client->session->publish_ids->repeat(pending.id)) return;
     client->session->publish_ids->begin(pending.id);
   }
   ++client->publishes_pending;
