@@ -23,4 +23,6 @@ target_compile_options(switchboard_warnings INTERFACE
 # Asio 1.22 does not see the coroutines of clang with libstdc++; later versions do.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_definitions(ASIO_HAS_CO_AWAIT ASIO_HAS_STD_COROUTINE)
+  # With the time in it no precompiled header is like another, and ccache finds nothing that includes one.
+  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
 endif()
