@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,8 +39,13 @@ struct Member {
     std::string token;
   };
   struct State {
+    static constexpr int unwritable = 13;
     int count = 0;
-    NLOHMANN_DEFINE_TYPE_INTRUSIVE(State, count)
+    friend void to_json(json& text, const State& state) {
+      if (state.count == unwritable) throw std::domain_error("thirteen cannot be written");
+      text = {{"count", state.count}};
+    }
+    friend void from_json(const json& text, State& state) { text.at("count").get_to(state.count); }
   };
   using Connection = sb::Connection<Member>;
 

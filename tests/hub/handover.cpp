@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A session that moves from node to node, and what it takes with it.
+#include <switchboard/hub/envelope.hpp>
+
 #include "hub/cluster_apps.hpp"
 
 using namespace cluster_apps;
+using sb::testing::TestFate;
+using sb::testing::TestMessage;
 
 TEST_CASE("a client that resumes on another node gets its session, with what it missed and what it hears") {
   Cluster cluster(3);
@@ -68,6 +72,28 @@ TEST_CASE("what a session takes is counted where it is parked, wherever it came 
   cluster.nodes.run();
   CHECK(cluster.node(1).metrics().parked_bytes.value() < both * 4);  // and not below nothing
   CHECK(cluster.node(1).metrics().sessions_parked.value() == 1);
+}
+
+TEST_CASE("a session that comes with its client counts among the parked nowhere, and puts out no other") {
+  Cluster cluster(2, {.sessions = {.per_user = 1}});
+  auto parked = cluster.subscriber(1, "ann", {"red"});
+  parked.cut();
+  auto ws = cluster.subscriber(0, "ann", {"red"});
+  auto back = cluster.resume(1, "ann", ws);
+  CHECK(back.welcome()["recovered"] == true);
+  CHECK(cluster.metric(&sb::HubMetrics::sessions_evicted) == 0);
+  CHECK(cluster.resume(1, "ann", parked).welcome()["recovered"] == true);
+
+  Cluster small(2, {.sessions = {.parked_bytes = 3000}});
+  auto large = small.subscriber(0, "ann", {"red"});
+  for (int i = 0; i < 10; ++i) small.publish(0, "red", std::string(1000, 'x'));
+  CHECK(received(large).size() == 10);
+  auto there = small.connect(1, "ann", {.session = large.session(), .last_seq = 0});
+  CHECK(terms(there.welcome()) == terms(10, true, 10, 0));
+  there.cut();  // and now it is the one too many
+  small.nodes.run();
+  CHECK(small.node(1).metrics().sessions_evicted.value() == 1);
+  CHECK(small.node(1).metrics().parked_bytes.value() == 0);
 }
 
 TEST_CASE("a live socket of the session gets 4001 when it is resumed on another node") {
@@ -158,6 +184,20 @@ TEST_CASE("a State that nlohmann can write and read goes with its session, and t
   CHECK(cluster.world.take_journal() == std::vector<std::string>{"resume ann:again", "close 4001 ann"});
 }
 
+TEST_CASE("a State that cannot be written is reported and begins anew, the session goes on") {
+  Cluster cluster(2);
+  auto ws = cluster.subscriber(0, "ann", {"red"});
+  ws.send_json({{"count", Member::State::unwritable}});
+  CHECK(ws.receive_json()["count"] == Member::State::unwritable);
+  auto back = cluster.resume(1, "ann", ws);
+  CHECK(back.welcome()["recovered"] == true);
+  CHECK(cluster.node(0).metrics().handler_exceptions.value() == 1);
+  back.send_json({{"count", 2}});
+  CHECK(back.receive_json()["count"] == 2);
+  cluster.publish(0, "red", 1);
+  CHECK(back.receive_json() == numbered(1, "red", 1));
+}
+
 TEST_CASE("on the new node the user's rights are asked again") {
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "ann", {"red"});
@@ -229,6 +269,36 @@ TEST_CASE(
     const json left{{"seq", 2}, {"type", "leave"}, {"channel", "red"}, {"user", "bob"}};
     CHECK(received(back) == std::vector<json>{joined, left});
   }
+}
+
+TEST_CASE("a join and a leave that only the new node has heard are told by it") {
+  Cluster cluster(3);
+  auto watcher = cluster.subscriber(0, "wat", {"red"}, true);
+  auto bob = cluster.connect(2, "bob");
+  watcher.cut();
+  cluster.nodes.run();
+  bool is_losing = false;  // from when both nodes listen
+  cluster.network().fate = [&](const TestMessage& message) {
+    const auto envelope = sb::Envelope::decode(message.payload);
+    if (envelope && envelope->kind == sb::Envelope::Kind::marker && message.channel == "red")
+      return TestFate::lose_silently;  // so that the old node waits
+    return is_losing && message.to == "node0" && message.channel == "red" ? TestFate::lose_silently
+                                                                          : TestFate::arrive;
+  };
+  auto back = cluster.begin_resume(1, "wat", watcher.session(), 0);
+  cluster.nodes.run();
+  is_losing = true;
+  cluster.subscribe(bob, "red");
+  cluster.subscribe(bob, "green");  // of which nobody is to hear
+  bob.send_json({{"action", "unsubscribe"}, {"channel", "red"}});
+  cluster.nodes.advance(2s);
+  CHECK(terms(back.receive_json()) == terms(3, true, 3, 0));
+  std::vector<json> got = received(back);
+  for (json& message : got) message.erase("seq");
+  std::erase_if(got, [](const json& message) { return message["type"] == "gap"; });  // of the marker
+  const json joined{{"type", "join"}, {"channel", "red"}, {"user", "bob"}};
+  const json left{{"type", "leave"}, {"channel", "red"}, {"user", "bob"}};
+  CHECK(got == std::vector<json>{joined, left});
 }
 
 TEST_CASE("a user who had left a channel's presence joins it again by coming back on another node") {

@@ -230,6 +230,51 @@ TEST_CASE("whichever step is lost, the client is told the truth and the session 
   }
 }
 
+TEST_CASE("a session comes back to a node that has not heard yet that it was taken") {
+  Parked parked;
+  bool is_losing = true;
+  parked.cluster.network().fate = [&](const TestMessage& message) {
+    return is_losing && step_of(message.payload) == Step::taken ? TestFate::lose_silently : TestFate::arrive;
+  };
+  Ws there = parked.begin(1);
+  parked.cluster.nodes.advance(100ms);
+  CHECK(terms(there.receive_json()) == terms(1, true, 1, 0));
+  is_losing = false;
+  parked.cluster.publish(1, "red", 2);
+  Ws home = parked.begin(0);
+  parked.cluster.nodes.advance(100ms);
+  CHECK(terms(home.receive_json()) == terms(2, true, 2, 0));
+  CHECK(received_data(home) == std::vector<json>{1, 2});
+  CHECK(there.receive_json()["data"] == 1);
+  CHECK(there.receive_json()["data"] == 2);
+  CHECK(there.receive_close().code == sb::CloseCode::replaced);
+  parked.cluster.nodes.advance(10s);  // when the word of the first move is no longer waited for
+  parked.cluster.publish(1, "red", 3);
+  CHECK(received_data(home) == std::vector<json>{3});
+  CHECK_FALSE(home.is_closed());
+  home.close();
+  parked.cluster.nodes.advance(3min);
+  for (const unsigned node : {0U, 1U}) CHECK(parked.cluster.node(node).hub().holds_nothing());
+}
+
+TEST_CASE("a node keeps 16 MiB for a session on its way there, and if more comes the client has a new one") {
+  Parked parked(3);
+  parked.cluster.network().fate = [](const TestMessage& message) {
+    return step_of(message.payload) == Step::chunk ? TestFate::lose_silently : TestFate::arrive;
+  };
+  Ws waiting = parked.begin(1);
+  parked.cluster.nodes.run();
+  const std::string megabyte((1 << 20) - 1000, 'x');
+  for (int i = 0; i < 16; ++i) parked.cluster.publish(2, "red", megabyte);
+  CHECK(waiting.is_idle());
+  parked.cluster.publish(2, "red", megabyte);
+  CHECK(terms(waiting.receive_json()) == terms(0, false, 0, nullptr));
+  CHECK(parked.cluster.node(1).metrics().sessions_not_found.value() == 1);
+  parked.cluster.network().fate = {};
+  Ws back = parked.cluster.connect(1, "ann", {.session = parked.ws->session(), .last_seq = 18});
+  CHECK(terms(back.welcome()) == terms(18, true, 0, 0));
+}
+
 TEST_CASE("what a handler does to a session that is on its way is refused rather than lost") {
   const char* what = GENERATE("send", "join", "close");
   CAPTURE(what);
@@ -405,6 +450,21 @@ TEST_CASE("a client that comes back to the old node while its session moves wait
     parked.cluster.nodes.run();
     parked.cluster.network().set_manual(false);
     parked.cluster.nodes.advance(1500ms);
+    CHECK(terms(home.receive_json()) == terms(1, true, 1, 0));
+    CHECK(home.receive_json() == numbered(1, "red", 1));
+    CHECK(home.is_idle());
+  }
+}
+
+TEST_CASE("a client that comes back to the old node has its session at once if the other asks no longer") {
+  for (int steps = 0; steps < 40; ++steps) {
+    CAPTURE(steps);
+    Parked parked;
+    Ws away = parked.begin_and_stop(steps);
+    Ws home = parked.begin(0);
+    parked.cluster.nodes.run();
+    away.cut();
+    parked.go_on(1500ms);
     CHECK(terms(home.receive_json()) == terms(1, true, 1, 0));
     CHECK(home.receive_json() == numbered(1, "red", 1));
     CHECK(home.is_idle());

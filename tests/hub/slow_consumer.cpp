@@ -344,6 +344,26 @@ TEST_CASE("a replay larger than the bound makes nobody slow, what comes behind i
   }
 }
 
+TEST_CASE("with drop_oldest a client is closed whose answers alone are over the bound") {
+  const bool is_stateful = GENERATE(false, true);
+  Slow hall(SlowConsumer::drop_oldest);
+  auto ws = hall.stalled(is_stateful);
+  ws.resume_reading();
+  for (int i = 0; i < 40; ++i) subscribe(ws, std::to_string(i));
+  ws.stop_reading();
+  for (int i = 0; i < 40; ++i) hall.app.shard().unsubscribe_user("ann", std::to_string(i));
+  hall.app.run();
+  REQUIRE(hall.is_open());
+  hall.publish(1);
+  REQUIRE_FALSE(hall.is_open());
+  REQUIRE(hall.metric(&Metrics::slow_closed) == 1);
+  if (!is_stateful) return;
+  auto back = hall.connect("ann", {.session = ws.session(), .last_seq = 0});
+  json told = gap(1);
+  told["seq"] = 1;
+  REQUIRE(back.receive_json() == told);
+}
+
 TEST_CASE("a peer that takes nothing is reset 5 seconds after its close") {
   Slow hall(SlowConsumer::close);
   auto ws = hall.stalled(GENERATE(false, true));

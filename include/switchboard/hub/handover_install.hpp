@@ -30,8 +30,9 @@ void Handover<App, Host>::install(Import& import) {
   replay_events(*taken, *snapshot, id);
   for (const auto& channel : taken->channels)
     if (!channel.name.starts_with(user_channel_prefix)) hub_.unlink_channel_if_unused(channel.name);
-  hub_.enforce_parked_bounds(id);
   connect_waiting(*taken, id);
+  if (const auto* client = hub_.find(id); client != nullptr && !client->is_attached())
+    hub_.enforce_parked_bounds(id);
   hub_.unlink_user_if_unused(taken->user);
 }
 
@@ -241,15 +242,12 @@ void Handover<App, Host>::forget_inherited() {
 
 template <class App, class Host>
 void Handover<App, Host>::connect_waiting(Import& import, ConnectionId id) {
-  auto* client = hub_.find(id);
   Waiter& first = import.waiting.front();
   const bool is_here = hub_.find(first.use) != nullptr;
-  if (is_here && client == nullptr) {
-    hub_.refuse(first.use, refusals::internal_error());  // over a bound: its user has gone with the session
-  } else if (is_here && hub_.is_draining_) {
+  if (is_here && hub_.is_draining_) {
     hub_.refuse(first.use, refusals::server_draining());
   } else if (is_here) {
-    first.handoff.user = std::move(client->user);  // resume gives it back at once
+    first.handoff.user = std::move(hub_.find(id)->user);  // resume gives it back at once
     hub_.resume(first.use, std::move(first.handoff), id.slot, first.last_seq);
   }
   for (std::size_t i = 1; i < import.waiting.size(); ++i) finish_waiter(import.waiting[i]);
