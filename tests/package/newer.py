@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: MIT
 """Compiles and runs switchboard with what the next Debian has: a newer Boost (two of them), Asio, nlohmann_json and Catch2 v3.
 
-newer.py [--cache=DIR] [--jobs=N]        needs the network the first time: apt-get, as an ordinary user, into DIR
+newer.py [--cache=DIR] [--jobs=N]        needs the network the first time: apt-get, as an ordinary user, into DIR;
+                                         else into $XDG_CACHE_HOME or ~/.cache, as switchboard-newer
 
 Nothing is installed. Of Catch2 the source package is taken, since a library of a newer compiler's may not link here.
 """
 import argparse
+import os
 import pathlib
 import shutil
 import sys
@@ -16,20 +18,23 @@ from run import FURTHER_WARNINGS, HERE, INCLUDE, SOURCE, WARNINGS, Failed, confi
 
 RELEASE = "trixie"
 BOOSTS = ["libboost1.83-dev", "libboost1.88-dev"]
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "switchboard-newer"
 HEADERS = ["libasio-dev", "nlohmann-json3-dev", "libhiredis-dev"]
 
 
 def download(cache):
     """The packages, unpacked: cache/NAME/usr/include."""
-    packages = [*BOOSTS, *HEADERS]
-    if all((cache / name / "usr/include").is_dir() for name in packages) and (cache / "catch2/catch_amalgamated.cpp").exists():
+    if (cache / "complete").exists():
         return
+    packages = [*BOOSTS, *HEADERS]
+    shutil.rmtree(cache / "files", ignore_errors=True)
     for folder in ("state/lists/partial", "archives/partial", "files"):
         (cache / folder).mkdir(parents=True, exist_ok=True)
     source = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian"
     (cache / "sources.list").write_text(f"deb {source} {RELEASE} main\ndeb-src {source} {RELEASE} main\n")
     apt = ["apt-get", "-qq", "-o", f"Dir::State={cache}/state", "-o", f"Dir::Cache={cache}", "-o",
-           f"Dir::Etc::sourcelist={cache}/sources.list", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Sandbox::User="]
+           f"Dir::Etc::sourcelist={cache}/sources.list", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Sandbox::User=",
+           "-o", "Acquire::Retries=3"]
     try:
         run(*apt, "-o", "APT::Update::Error-Mode=any", "update", cwd=cache)
         run(*apt, "download", *packages, cwd=cache / "files")
@@ -42,6 +47,8 @@ def download(cache):
     (archive,) = (cache / "files").glob("catch2_*.orig.tar.gz")
     (cache / "catch2").mkdir(exist_ok=True)
     run("tar", "xzf", archive, "--strip-components=2", "--wildcards", "*/extras/catch_amalgamated.*", cwd=cache / "catch2")
+    shutil.rmtree(cache / "files")
+    (cache / "complete").touch()
 
 
 def make_catch2(cache):
@@ -82,7 +89,7 @@ def run_tests(options, boost):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cache", type=pathlib.Path, default=SOURCE / "build/newer")
+    parser.add_argument("--cache", type=pathlib.Path, default=CACHE)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     options.cache = options.cache.resolve()
