@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a RedisBroker does when its server is away, or not what it should be.
+#include <algorithm>
 #include <set>
 
 #include "broker/redis/support/fake_redis.hpp"
@@ -158,6 +159,71 @@ TEST_CASE("a server that answers but delivers nothing is found out by the probe"
   CHECK_FALSE(node.broker().is_healthy());
   until({&node}, "the connections must be made anew", [&] { return server.connections() >= 4; });
   CHECK(node.metric("redis_errors_total", R"(kind="not_delivering")") > 0);
+}
+
+namespace {
+
+/// The answer to CLUSTER SLOTS of a cluster with one master.
+std::string all_slots(const FakeRedis& master) {
+  return "*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:" + std::to_string(master.port()) + "\r\n";
+}
+std::string moved_to(const FakeRedis& master, std::string_view channel) {
+  const auto slot = redis::key_slot("switchboard:" + std::string(channel));
+  return "-MOVED " + std::to_string(slot) + " 127.0.0.1:" + std::to_string(master.port()) + "\r\n";
+}
+/// A push, or the confirmation of a command, about one channel.
+std::string about(const std::string& kind, const std::string& channel) {
+  const std::string name = "switchboard:" + channel;
+  return "*3\r\n$" + std::to_string(kind.size()) + "\r\n" + kind + "\r\n$" + std::to_string(name.size()) +
+         "\r\n" + name + "\r\n:1\r\n";
+}
+RedisOptions unprobed(const FakeRedis& server) {
+  RedisOptions options = quick_options({"redis+cluster://127.0.0.1:" + std::to_string(server.port())});
+  options.probe_interval = options.probe_timeout = 1min;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a master that sends away the one slot it was known for is let go of, and the publish goes on") {
+  FakeRedis first, second;
+  for (auto* server : {&first, &second}) server->answer("CLUSTER", all_slots(first));
+  first.answer_once("SPUBLISH", moved_to(second, "news"));
+  second.answer_once("SPUBLISH", moved_to(first, "news"));
+  first.answer("SPUBLISH", ":0\r\n");
+  Node node(unprobed(first));
+  const auto outcome = node[0].publish("news", text("x"));
+  until({&node}, "it must be answered", [&] { return outcome->calls > 0; });
+  CHECK_FALSE(outcome->error);
+  CHECK(second.connections() > 0);
+}
+
+TEST_CASE("the end of a subscription that is known no more is not taken for the answer to another") {
+  FakeRedis server;
+  server.answer("CLUSTER", all_slots(server));
+  server.answer_once("SSUBSCRIBE", about("ssubscribe", "one") + about("sunsubscribe", "moved before"));
+  server.answer_once("SSUBSCRIBE", about("sunsubscribe", "moved now") + about("ssubscribe", "two"));
+  server.answer_once("SSUBSCRIBE", about("ssubscribe", "three"));
+  Node node(unprobed(server));
+  for (const std::string channel : {"one", "two", "three"}) subscribe({&node}, node[0], channel);
+  CHECK_FALSE(node.errors().has(redis_errc::protocol_error));
+  CHECK(node[0].gaps == 0);
+}
+
+TEST_CASE("a cluster that nobody knows anything of is asked less and less often") {
+  FakeRedis server;
+  server.answer("CLUSTER", "-CLUSTERDOWN no\r\n");
+  RedisOptions options = unprobed(server);
+  options.max_backoff = 800ms;
+  const auto begun = std::chrono::steady_clock::now();
+  Node node(options);
+  const auto refusals = [&] {
+    const auto errors = node.errors().list();
+    return std::count_if(errors.begin(), errors.end(),
+                         [](const RedisError& error) { return error.code == redis_errc::cluster_down; });
+  };
+  until({&node}, "it must be told", [&] { return refusals() >= 5; });
+  CHECK(std::chrono::steady_clock::now() - begun >= 2s);  // 0.2, 0.4, 0.8 and 0.8
 }
 
 TEST_CASE("each refusal at the door has its error, and is tried again") {

@@ -163,6 +163,29 @@ TEST_CASE("while Redis is away presence is unavailable, and what changed is made
   CHECK(one.lost.size() <= 1);
 }
 
+TEST_CASE("what a node has to leave behind for the day it dies is told again if it was not taken") {
+  const RedisServer server;
+  PresenceNode one(server);
+  one.query("room");
+  REQUIRE(tcp::eventually([&] { return server("ZCARD switchboard:nodes").integer == 1; }));
+  const std::string channels =
+      "switchboard:in:" + std::string(server("ZRANGE switchboard:nodes 0 -1")[0].text);
+  server("SET " + channels + " no-set");
+  CHECK(one.enter("room", "ann").change.changed);
+  server("DEL " + channels);
+  CHECK(tcp::eventually([&] { return server("SISMEMBER " + channels + " room").integer == 1; }));
+}
+
+TEST_CASE("after a short loss of the connection what another server may not have got is there again") {
+  const RedisServer server;
+  PresenceNode one(server);
+  one.enter("room", "ann", "a");
+  server("DEL switchboard:presence:room");  // as after a failover to a replica that was behind
+  CHECK(one.query("room").users.empty());
+  server("CLIENT KILL TYPE normal");
+  CHECK(tcp::eventually([&] { return one.query("room").users == "ann=a "; }));
+}
+
 TEST_CASE("a server out of memory refuses presence, and takes it later") {
   const RedisServer server;
   PresenceNode one(server);

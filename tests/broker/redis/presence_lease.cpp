@@ -22,6 +22,17 @@ TEST_CASE("a lease is renewed three times in its length") {
   CHECK(lease.is_due(start + 3s));
 }
 
+TEST_CASE("a lease that is refused is asked for again after a second, and at once by who was away") {
+  PresenceLease lease(9s);
+  REQUIRE(lease.is_due(start));
+  lease.on_refused(start);
+  CHECK_FALSE(lease.is_due(start + 999ms));
+  REQUIRE(lease.is_due(start + 1s));
+  lease.on_refused(start + 1s);
+  lease.on_lost();
+  CHECK(lease.is_due(start + 1s));
+}
+
 TEST_CASE("who was away itself does not judge others until its own lease has held for the length of one") {
   PresenceLease lease(9s);
   lease.is_due(start);
@@ -62,6 +73,11 @@ TEST_CASE("the entries of one port are known") {
   CHECK(entries.list().size() == 3);
   CHECK(entries.list(1) == PresenceEntries::Names{{"room", "ann"}});
   entries.mark("room", "ann");
-  CHECK(entries.take_marked() == PresenceEntries::Names{{"room", "ann"}});
+  entries.mark("room", "ann");
+  CHECK(entries.take_marked(10) == PresenceEntries::Names{{"room", "ann"}});
   CHECK_FALSE(entries.has_marked());
+  entries.mark("hall", "gone");
+  entries.mark_all();
+  CHECK(entries.take_marked(3) == PresenceEntries::Names{{"hall", "ann"}, {"hall", "gone"}, {"room", "ann"}});
+  CHECK(entries.take_marked(3) == PresenceEntries::Names{{"room", "bob"}});
 }

@@ -68,7 +68,7 @@ class Cluster final : public Topology {
     if (inquiry_ || now < next_inquiry_) return;
     if (!must_ask_ && now < next_look_) return;
     must_ask_ = false;
-    next_inquiry_ = now + std::chrono::milliseconds(100);
+    next_inquiry_ = now + ask_interval;
     next_look_ = now + std::chrono::seconds(10);
     ask();
   }
@@ -89,6 +89,8 @@ class Cluster final : public Topology {
   }
 
  private:
+  static constexpr Duration ask_interval = std::chrono::milliseconds(100);
+
   const Endpoint& owner_of(std::string_view channel) const {
     return *slots_.master_of(key_slot(context_.options.prefix + std::string(channel)));
   }
@@ -136,8 +138,10 @@ class Cluster final : public Topology {
     if (!map) {
       must_ask_ = true;
       context_.events.on_error(redis_errc::cluster_down, url_.name(), to_string(asked) + ": " + why);
-      if (++failures_ >= candidates)
-        has_asked_ = true;  // nobody knows: what comes now waits for the first of the URL
+      if (++failures_ < candidates) return;
+      has_asked_ = true;  // nobody knows: what comes now waits for the first of the URL
+      const std::size_t rounds = std::min(failures_ / candidates, std::size_t{10});
+      next_inquiry_ = steady_now() + std::min(ask_interval * (1 << rounds), context_.options.max_backoff);
       return;
     }
     failures_ = 0;

@@ -145,6 +145,7 @@ class CommandLink final : public Link {
       if (answered) answered(&reply);
       return;
     }
+    if (--expected.publishes == 0) expected_.pop_front();  // before a move that may let go of this very link
     std::error_code error;
     if (reply.is_error()) {
       const redis_errc reason = classify(reply.text);
@@ -156,7 +157,6 @@ class CommandLink final : public Link {
     }
     if (!reply.is_error() && reply.type != Reply::Type::integer)
       return fail(redis_errc::protocol_error, "an answer that no publish has");
-    if (--expected.publishes == 0) expected_.pop_front();
     finish(queue_.pop_confirmed(), error);
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -74,15 +75,25 @@ class PresenceEntries {
   bool is_empty() const { return channels_.empty(); }
 
   /// What Redis holds of this user in this channel may be something else.
-  void mark(std::string_view channel, std::string_view user) { differing_.emplace_back(channel, user); }
-  Names take_marked() { return std::exchange(differing_, {}); }
+  void mark(std::string_view channel, std::string_view user) { differing_.emplace(channel, user); }
+  /// Nor may Redis hold anything of what is there.
+  void mark_all() {
+    for (auto& name : list()) differing_.insert(std::move(name));
+  }
+  /// At most so many, those of a channel one after the other.
+  Names take_marked(std::size_t limit) {
+    Names taken;
+    while (!differing_.empty() && taken.size() < limit)
+      taken.push_back(std::move(differing_.extract(differing_.begin()).value()));
+    return taken;
+  }
   bool has_marked() const { return !differing_.empty(); }
 
  private:
   using Ports = std::vector<std::pair<std::uint64_t, std::string>>;  // port, info; entered last at the end
 
   TextMap<TextMap<Ports>> channels_;
-  Names differing_;
+  std::set<std::pair<std::string, std::string>> differing_;
 };
 
 }  // namespace redis

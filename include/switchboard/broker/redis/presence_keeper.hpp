@@ -44,7 +44,7 @@ class PresenceKeeper {
              Changed changed) {
     is_used_ = true;
     const auto effect = entries_.enter(port, channel, user, std::move(info));
-    if (effect.channel_is_new) tell_channel("SADD", channel);
+    if (effect.channel_is_new) add_channel(channel, user);
     store(channel, user, effect.info, std::move(changed));
   }
 
@@ -54,7 +54,7 @@ class PresenceKeeper {
     if (!effect.had_entry) return changed({}, {});
     if (effect.is_there) return store(channel, user, effect.info, std::move(changed));
     remove(channel, user, std::move(changed));
-    if (effect.channel_is_gone) tell_channel("SREM", channel);
+    if (effect.channel_is_gone) command("SREM", channels_key(node_), channel);
   }
 
   void query(const std::string& channel, Listed listed) {
@@ -89,11 +89,17 @@ class PresenceKeeper {
   void tick(TimePoint now) {
     if (!is_used_) return;
     CommandLink* const link = link_of_(nodes_key());
-    if (link == nullptr || !link->is_ready()) return lease_.on_lost();
+    if (link == nullptr || !link->is_ready()) {
+      is_lost_ = is_lost_ || was_ready_;
+      return lease_.on_lost();
+    }
+    was_ready_ = true;
+    // A server that has taken another's place may not know all that the other has confirmed.
+    if (std::exchange(is_lost_, false)) entries_.mark_all();
     if (lease_.is_due(now)) renew();
     if (entries_.has_marked() && now >= next_repair_) {
-      next_repair_ = now + std::chrono::seconds(1);
-      repair(entries_.take_marked());
+      next_repair_ = now + repair_interval;
+      repair(entries_.take_marked(repair_batch));
     }
   }
 
@@ -104,6 +110,11 @@ class PresenceKeeper {
   }
 
  private:
+  // So that what an outage has left to be told is not all in memory at once, and publishes get through.
+  static constexpr std::size_t repair_batch = 5000;
+  static constexpr Duration repair_interval = std::chrono::milliseconds(100);
+  static constexpr Duration failure_interval = std::chrono::seconds(1);  // after one that failed
+
   std::string presence_key(std::string_view channel) const {
     return context_.options.prefix + "presence:" + std::string(channel);
   }
@@ -136,8 +147,19 @@ class PresenceKeeper {
   void command(std::string_view name, const std::string& key, const Words&... words) {
     if (CommandLink* const link = link_of_(key)) link->command({}, name, key, words...);
   }
-  void tell_channel(std::string_view name, const std::string& channel) {
-    command(name, channels_key(node_), channel);
+  /// Has whoever buries this node look into the channel.
+  void add_channel(const std::string& channel, const std::string& user) {
+    const std::string key = channels_key(node_);
+    ask(
+        key,
+        [this, channel, user](Reply* reply) {
+          if (reply == nullptr) mark(channel, user);
+        },
+        "SADD", key, channel);
+  }
+  void mark(const std::string& channel, const std::string& user) {
+    entries_.mark(channel, user);
+    next_repair_ = steady_now() + failure_interval;
   }
 
   void store(const std::string& channel, const std::string& user, const std::string& info, Changed changed) {
@@ -153,7 +175,7 @@ class PresenceKeeper {
         script, presence_key(channel),
         [this, channel, user, changed = std::move(changed)](Reply* reply) {
           if (reply == nullptr || reply->elements.size() < 2) {
-            entries_.mark(channel, user);
+            mark(channel, user);
             return changed(broker_errc::unavailable, {});
           }
           changed({}, {reply->elements[0]->integer == 1,
@@ -169,26 +191,20 @@ class PresenceKeeper {
         std::to_string(milliseconds));
   }
   void on_renewed(Reply* reply) {
-    if (reply == nullptr || reply->elements.empty()) return lease_.on_lost();
+    if (reply == nullptr || reply->elements.empty()) return lease_.on_refused(steady_now());
     const bool had_lease = (*reply)[0] == "1";
     const bool may_judge = lease_.on_renewed(steady_now(), had_lease);
-    if (!had_lease) write_all();
+    if (!had_lease) entries_.mark_all();  // it has forgotten us, or others may have taken us for dead
     if (!may_judge) return;
     for (std::size_t i = 1; i < reply->elements.size(); ++i) bury(std::string((*reply)[i]));
   }
 
-  /// The server has forgotten us, or others may have taken us for dead.
-  void write_all() {
-    const auto all = entries_.list();
-    std::string_view last;
-    for (const auto& [channel, user] : all)
-      if (std::exchange(last, channel) != channel) tell_channel("SADD", channel);
-    repair(all);
-  }
   /// Makes Redis hold what the entries say. Nobody was told of those who left meanwhile: they count as lost.
   void repair(const PresenceEntries::Names& names) {
+    std::string_view last;
     for (const auto& [channel, user] : names) {
       if (const std::string* info = entries_.find(channel, user)) {
+        if (std::exchange(last, channel) != channel) add_channel(channel, user);
         store(channel, user, *info, [](auto, auto) {});
         continue;
       }
@@ -251,6 +267,7 @@ class PresenceKeeper {
   PresenceEntries entries_;
   TimePoint next_repair_{};
   bool is_used_ = false;
+  bool was_ready_ = false, is_lost_ = false;  // the connection that keeps the lease: ever, since then
 };
 
 }  // namespace redis

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Internal: when a node renews its lease, and when others count as dead.
 #pragma once
+#include <algorithm>
+#include <chrono>
+
 #include <switchboard/patterns/time.hpp>
 
 namespace switchboard::inline v1 {
@@ -29,6 +32,11 @@ class PresenceLease {
     next_ = now + length_ / 3;
     if (!had_lease) held_since_ = now;
     return now - held_since_ >= length_;
+  }
+  /// It was not taken: again in a while.
+  void on_refused(TimePoint now) {
+    is_renewing_ = false;
+    next_ = now + std::min(length_ / 3, Duration(std::chrono::seconds(1)));
   }
   /// The server is away; the next renewal is due as soon as it is back.
   void on_lost() {

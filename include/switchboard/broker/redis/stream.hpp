@@ -91,6 +91,7 @@ class TcpStream final : public SocketStream<asio::ip::tcp::socket> {
     resolver_.async_resolve(endpoint.host, std::to_string(endpoint.port),
                             [this, connected = std::move(connected)](
                                 std::error_code error, const asio::ip::tcp::resolver::results_type& found) {
+                              if (is_closed_) error = asio::error::operation_aborted;
                               if (error) return connected(error);
                               asio::async_connect(
                                   socket_, found, [this, connected](std::error_code failed, const auto&) {
@@ -101,12 +102,14 @@ class TcpStream final : public SocketStream<asio::ip::tcp::socket> {
                             });
   }
   void close() override {
+    is_closed_ = true;
     resolver_.cancel();
     SocketStream::close();
   }
 
  private:
   asio::ip::tcp::resolver resolver_;
+  bool is_closed_ = false;  // a resolver that is at work cannot be cancelled
 };
 
 class UnixStream final : public SocketStream<asio::local::stream_protocol::socket> {

@@ -137,9 +137,8 @@ class SubscriberLink final : public Link {
       return fail(redis_errc::protocol_error, "a push that is none");
     if (kind == "message" || kind == "smessage") return on_push(reply[1], reply.elements[2]->text);
     const std::string_view channel = without_prefix(reply[1]);
-    if (kind == "sunsubscribe" &&
-        subscriptions_.is_confirmed(channel)) {  // nothing of ours: its slot has moved
-      end(channel);
+    if (kind == "sunsubscribe" && !is_awaited(channel)) {  // nothing of ours: its slot has moved
+      if (subscriptions_.is_confirmed(channel)) end(channel);
       return context_.events.on_moved({});
     }
     if (asked_.empty()) return fail(redis_errc::protocol_error, "a confirmation that nothing asked for");
@@ -148,6 +147,14 @@ class SubscriberLink final : public Link {
       connection_->answered();
     }
     if (kind == "subscribe" || kind == "ssubscribe") on_subscribed(reply[1], channel);
+  }
+
+  /// The next answer is to a command that gives the channel up. A slot that moves away ends subscriptions
+  /// unasked, of channels too that this link knows no more.
+  bool is_awaited(std::string_view channel) const {
+    if (asked_.empty() || asked_.front().subscribes) return false;
+    const auto& channels = asked_.front().channels;
+    return std::find(channels.begin(), channels.end(), channel) != channels.end();
   }
 
   // One answer for all channels of the command.

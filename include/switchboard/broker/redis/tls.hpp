@@ -88,6 +88,7 @@ class TlsStream final : public Stream {
         endpoint.host, std::to_string(endpoint.port),
         [this, connected = std::move(connected)](std::error_code error,
                                                  const asio::ip::tcp::resolver::results_type& found) {
+          if (is_closed_) error = asio::error::operation_aborted;
           if (error) return connected(error);
           asio::async_connect(stream_.lowest_layer(), found,
                               [this, connected](std::error_code failed, const asio::ip::tcp::endpoint&) {
@@ -112,6 +113,7 @@ class TlsStream final : public Stream {
 
   /// Without a farewell: RESP says itself where it ends.
   void close() override {
+    is_closed_ = true;
     resolver_.cancel();
     std::error_code ignored;
     stream_.lowest_layer().close(ignored);
@@ -136,6 +138,7 @@ class TlsStream final : public Stream {
   const std::shared_ptr<TlsContext> tls_;
   asio::ip::tcp::resolver resolver_;
   asio::ssl::stream<asio::ip::tcp::socket> stream_;
+  bool is_closed_ = false;  // a resolver that is at work cannot be cancelled
 };
 
 }  // namespace redis

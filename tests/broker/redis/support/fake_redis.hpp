@@ -2,6 +2,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -37,6 +38,12 @@ class FakeRedis {
     const std::lock_guard lock(mutex_);
     answers_[command] = bytes;
   }
+  /// The same once, and before that, in order.
+  void answer_once(const std::string& command, const std::string& bytes) {
+    const std::lock_guard lock(mutex_);
+    next_answers_[command].push_back(bytes);
+  }
+  std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
   int connections() const { return connections_; }
 
  private:
@@ -64,6 +71,11 @@ class FakeRedis {
 
   std::string answer_to(const switchboard::redis::Reply& command) {
     const std::lock_guard lock(mutex_);
+    if (auto& next = next_answers_[std::string(command[0])]; !next.empty()) {
+      const std::string answer = next.front();
+      next.pop_front();
+      return answer;
+    }
     if (const auto answer = answers_.find(std::string(command[0])); answer != answers_.end())
       return answer->second;
     if (command[0] == "PUBLISH") return ":0\r\n";
@@ -88,6 +100,7 @@ class FakeRedis {
   asio::ip::tcp::acceptor acceptor_{context_, {asio::ip::address_v4::loopback(), 0}};
   std::mutex mutex_;
   std::map<std::string, std::string> answers_;
+  std::map<std::string, std::deque<std::string>> next_answers_;
   std::atomic<int> connections_{0};
   std::thread thread_;
 };
