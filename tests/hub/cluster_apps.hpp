@@ -26,8 +26,10 @@ using namespace std::chrono_literals;
 
 /// What the Apps of all nodes share with the test.
 struct World {
-  std::set<std::string> refused_to;  ///< tokens whose users may subscribe to nothing
-  std::vector<std::string> journal;  ///< what the Apps were told, in order, with the node
+  std::set<std::string> refused_to;    ///< tokens whose users may subscribe to nothing
+  bool closes_at_unsubscribe = false;  ///< in on_unsubscribe
+  sb::Duration publish_delay{};        ///< how long may_publish takes
+  std::vector<std::string> journal;    ///< what the Apps were told, in order, with the node
   std::vector<std::string> take_journal() { return std::exchange(journal, {}); }
 };
 
@@ -39,13 +41,22 @@ struct Member {
     std::string token;
   };
   struct State {
-    static constexpr int unwritable = 13;
+    static constexpr int unwritable = 13, unwritable_and_rude = 14, unreadable = 15;
+    static inline bool is_refused = false;  // no more can be made
+
+    State() {
+      if (is_refused) throw std::runtime_error("there is no State");
+    }
     int count = 0;
     friend void to_json(json& text, const State& state) {
       if (state.count == unwritable) throw std::domain_error("thirteen cannot be written");
+      if (state.count == unwritable_and_rude) throw state.count;
       text = {{"count", state.count}};
     }
-    friend void from_json(const json& text, State& state) { text.at("count").get_to(state.count); }
+    friend void from_json(const json& text, State& state) {
+      if (text.at("count") == unreadable) throw 15;
+      text.at("count").get_to(state.count);
+    }
   };
   using Connection = sb::Connection<Member>;
 
@@ -58,8 +69,17 @@ struct Member {
     return User{token.substr(0, token.find(':')), token};
   }
   bool may_subscribe(const User& user, std::string_view) { return !world->refused_to.contains(user.token); }
-  bool may_publish(const User&, std::string_view) { return true; }
-  void on_open(Connection connection) { note("open", connection); }
+  asio::awaitable<bool> may_publish(const User&, std::string_view) {
+    if (world->publish_delay > sb::Duration{}) co_await clock->sleep_for(world->publish_delay);
+    co_return true;
+  }
+  void on_open(Connection connection) {
+    if (!clock) clock = connection;
+    note("open", connection);
+  }
+  void on_unsubscribe(Connection connection, std::string_view) {
+    if (world->closes_at_unsubscribe) connection.close(sb::CloseCode::normal);
+  }
   void on_suspend(Connection connection) { note("suspend", connection); }
   void on_resume(Connection connection, sb::Resume) { note("resume", connection); }
   void on_close(Connection connection, sb::CloseReason reason) {
@@ -89,6 +109,7 @@ struct Member {
   }
   World* world;
   sb::Shard<Member>* shard;
+  std::optional<Connection> clock;  // the first that came; open throughout a test that needs it
 };
 
 using Ws = sb::testing::TestConnection<Member>;

@@ -7,6 +7,47 @@ using namespace hub_tests;
 using namespace std::chrono_literals;
 using switchboard::CloseCode;
 
+namespace {
+
+/// Its State cannot always be made.
+struct Unlucky {
+  using Access = switchboard::OpenAccess;
+  struct User {
+    std::string id;
+  };
+  struct State {
+    State() {
+      if (is_refused) throw 13;
+    }
+    std::uint64_t number = 7;
+    static inline bool is_refused = false;
+  };
+  using Connection = switchboard::Connection<Unlucky>;
+  std::optional<User> authenticate(const switchboard::UpgradeRequest& request) {
+    return User{std::string(request.token)};
+  }
+  void on_message(Connection connection, Json message) {
+    connection.answer(message, {{"number", connection.state().number}});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a client whose State cannot be made is refused with 500, and the others are served") {
+  const ConnectOptions options = GENERATE(ConnectOptions{}, plain);
+  Bench<Unlucky> bench;
+  auto first = bench.connect("ann", options);
+  bench.connect("bob").close();
+  bench.test.run();
+  Unlucky::State::is_refused = true;
+  for (int i = 0; i < 3; ++i)
+    CHECK_THROWS_WITH(bench.connect("cid", options), Catch::Matchers::ContainsSubstring("refused with 500"));
+  Unlucky::State::is_refused = false;
+  CHECK(bench.test.metrics().handler_exceptions.value() == 3);
+  auto second = bench.connect("cid", options), third = bench.connect("dan", options);
+  for (auto* one : {&first, &second, &third}) CHECK(ask(*one, "{}") == R"({"number":7})");
+}
+
 TEST_CASE("an error carries type, code and message, and the id only where there is one") {
   Bench<> bench;
   auto ws = bench.connect("ann");

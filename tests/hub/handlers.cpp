@@ -214,6 +214,22 @@ TEST_CASE("what is held behind a handler waits for room in the client's queue to
   CHECK(ws.is_being_read());
 }
 
+TEST_CASE("a connection that is not read has 5 seconds for its close, too, and no more") {
+  SlowBench bench;
+  auto ws = bench.connect("ann", {.last_seq = std::nullopt, .answer_pings = false});
+  ws.send_text(R"({"sleep":300})");
+  ws.send_text("{\"filler\":\"" + std::string(70'000, 'x') + "\"}");
+  bench.test.run();
+  CHECK_FALSE(ws.is_being_read());
+  ws.stop_reading();
+  bench.test.shard().disconnect_user("ann");
+  ws.send_text("{}");
+  bench.test.advance(5s - 1ns);
+  CHECK_FALSE(ws.is_closed());
+  bench.test.advance(1ns);
+  CHECK(ws.is_closed());
+}
+
 TEST_CASE("one message may be held whatever its size, and what came with it is not lost") {
   SlowBench bench;
   auto ws = bench.connect("ann");

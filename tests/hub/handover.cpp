@@ -96,6 +96,16 @@ TEST_CASE("a session that comes with its client counts among the parked nowhere,
   CHECK(small.node(1).metrics().parked_bytes.value() == 0);
 }
 
+TEST_CASE(
+    "all that a slow client has not taken yet goes with its session, be it more than is kept for others") {
+  Cluster cluster(2, {.sessions = {.replay_bytes = 2000}});
+  auto ws = cluster.subscriber(0, "ann", {"red"});
+  ws.stop_reading();
+  for (int i = 1; i <= 10; ++i) cluster.publish(0, "red", std::string(1000, 'x'));
+  auto back = cluster.connect(1, "ann", {.session = ws.session(), .last_seq = 0});
+  CHECK(terms(back.welcome()) == terms(10, true, 10, 0));
+}
+
 TEST_CASE("a live socket of the session gets 4001 when it is resumed on another node") {
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "ann", {"red"});
@@ -184,14 +194,17 @@ TEST_CASE("a State that nlohmann can write and read goes with its session, and t
   CHECK(cluster.world.take_journal() == std::vector<std::string>{"resume ann:again", "close 4001 ann"});
 }
 
-TEST_CASE("a State that cannot be written is reported and begins anew, the session goes on") {
+TEST_CASE("a State that cannot be written, or read, is reported and begins anew, the session goes on") {
+  using State = Member::State;
+  const int count = GENERATE(int{State::unwritable}, int{State::unwritable_and_rude}, int{State::unreadable});
+  CAPTURE(count);
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "ann", {"red"});
-  ws.send_json({{"count", Member::State::unwritable}});
-  CHECK(ws.receive_json()["count"] == Member::State::unwritable);
+  ws.send_json({{"count", count}});
+  CHECK(ws.receive_json()["count"] == count);
   auto back = cluster.resume(1, "ann", ws);
   CHECK(back.welcome()["recovered"] == true);
-  CHECK(cluster.node(0).metrics().handler_exceptions.value() == 1);
+  CHECK(cluster.node(count == State::unreadable ? 1 : 0).metrics().handler_exceptions.value() == 1);
   back.send_json({{"count", 2}});
   CHECK(back.receive_json()["count"] == 2);
   cluster.publish(0, "red", 1);

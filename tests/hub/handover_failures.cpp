@@ -294,6 +294,89 @@ TEST_CASE("what a handler does to a session that is on its way is refused rather
   CHECK(back.is_idle());
 }
 
+TEST_CASE("a publish that is allowed when its session has been copied is carried out once, on the new node") {
+  Cluster cluster(2);
+  auto keeper = cluster.connect(0, "keeper");
+  auto ws = cluster.subscriber(0, "ann", {"red"});
+  auto bob = cluster.subscriber(1, "bob", {"red"});
+  cluster.network().fate = [&](const TestMessage& message) {
+    return step_of(message.payload) == Step::taken ? TestFate::lose_silently : TestFate::arrive;
+  };
+  cluster.world.publish_delay = 400ms;  // longer than a handler is waited for
+  const json publish{{"action", "publish"}, {"channel", "red"}, {"data", 1}, {"id", "x"}};
+  ws.send_json(publish);
+  cluster.nodes.run();
+  auto back = cluster.begin_resume(1, "ann", ws.session(), 0);
+  cluster.nodes.advance(1s);
+  CHECK(terms(back.receive_json()) == terms(0, true, 0, 0));
+  cluster.world.publish_delay = {};
+  back.send_json(publish);  // as it has had no answer
+  CHECK(back.receive_json() == numbered(1, "red", 1));
+  CHECK(back.receive_json()["status"] == "published");
+  CHECK(received_data(bob) == std::vector<json>{1});
+}
+
+TEST_CASE(
+    "a session that its App closes while it is on its way is closed, and its client comes back to a new "
+    "one") {
+  bool was_refused = false;
+  for (int steps = 0; steps < 30; ++steps) {
+    CAPTURE(steps);
+    Parked parked(3);
+    parked.cluster.world.closes_at_unsubscribe = true;
+    Ws waiting = parked.begin_and_stop(steps);
+    parked.cluster.shard(2).unsubscribe_user("ann", "red");
+    parked.go_on(3s);
+    const auto welcome = waiting.try_receive_json();
+    was_refused |= !welcome && waiting.is_closed();
+    if (welcome && (*welcome)["session"] == parked.ws->session()) {
+      received(waiting);
+      CHECK(waiting.receive_close().code == sb::CloseCode::normal);
+    }
+    CHECK(parked.time_to_new_session(1) == 2s);
+  }
+  CHECK(was_refused);
+}
+
+TEST_CASE("a session whose State cannot be made on the new node stays, and its client is refused") {
+  Parked parked;
+  Member::State::is_refused = true;
+  Ws waiting = parked.begin(1), other = parked.begin(1);
+  parked.cluster.nodes.advance(3s);
+  Member::State::is_refused = false;
+  for (Ws* ws : {&waiting, &other}) {
+    CHECK_FALSE(ws->try_receive_json());
+    CHECK(ws->is_closed());
+  }
+  CHECK(parked.cluster.node(1).metrics().handler_exceptions.value() == 2);
+  parked.require_resumable(1);
+}
+
+TEST_CASE("channels that were asked for a session that did not come are let go") {
+  Cluster cluster(2);
+  auto ws = cluster.subscriber(0, "ann", {"red", "green", "blue"});
+  ws.cut();
+  for (int steps = 0; steps < 30; ++steps) {
+    CAPTURE(steps);
+    cluster.network().set_manual(true);
+    auto waiting = cluster.begin_resume(1, "ann", ws.session(), 0);
+    cluster.nodes.run();
+    for (int i = 0; i < steps; ++i) {
+      cluster.network().step();
+      cluster.nodes.run();
+    }
+    cluster.network().cut("node1");
+    cluster.network().set_manual(false);
+    cluster.nodes.advance(3s);
+    waiting.close();
+    cluster.network().restore("node1");
+    cluster.nodes.advance(3min);
+    REQUIRE(cluster.node(1).hub().holds_nothing());
+    ws = cluster.subscriber(0, "ann", {"red", "green", "blue"});
+    ws.cut();
+  }
+}
+
 TEST_CASE("one step that is lost once is made good where asking again can") {
   Parked parked;
   int finds = 0;
@@ -524,6 +607,40 @@ TEST_CASE("a user who is disconnected while a session moves is, wherever that is
       for (unsigned i = 0; i < 3; ++i) CHECK(parked.time_to_new_session(i) == 2s);
     }
   }
+}
+
+TEST_CASE("a user who is disconnected while a session moves is, though it does not arrive") {
+  const unsigned node = GENERATE(0U, 1U, 2U);
+  CAPTURE(node);
+  Parked parked(3);
+  parked.cluster.network().fate = [](const TestMessage& message) {
+    return step_of(message.payload) == Step::chunk ? TestFate::lose_silently : TestFate::arrive;
+  };
+  Ws waiting = parked.begin(1);
+  parked.cluster.nodes.run();  // the copy has been made
+  parked.cluster.shard(node).disconnect_user("ann");
+  parked.cluster.nodes.advance(3s);
+  CHECK(terms(waiting.receive_json()) == terms(0, false, 0, nullptr));
+  CHECK(waiting.receive_close().code == sb::CloseCode::disconnected);
+  parked.cluster.network().fate = {};
+  for (unsigned i = 0; i < 3; ++i) CHECK(parked.time_to_new_session(i) == 2s);
+}
+
+TEST_CASE("a user who is disconnected while its client waits for a session that there is not, is") {
+  const unsigned node = GENERATE(0U, 1U);
+  Parked parked;
+  const std::string unknown = std::string(32, 'a') + parked.ws->session().substr(32);
+  Ws waiting = parked.cluster.begin_resume(1, "bob", unknown, 0);
+  parked.cluster.nodes.run();
+  parked.cluster.shard(node).disconnect_user("bob");
+  parked.cluster.nodes.run();
+  Ws later = parked.cluster.begin_resume(1, "bob", unknown, 0);
+  parked.cluster.nodes.advance(2s);
+  CHECK(terms(waiting.receive_json()) == terms(0, false, 0, nullptr));
+  CHECK(waiting.receive_close().code == sb::CloseCode::disconnected);
+  CHECK(terms(later.receive_json()) == terms(0, false, 0, nullptr));
+  CHECK(later.is_idle());
+  CHECK_FALSE(later.is_closed());
 }
 
 TEST_CASE("a user who is taken off a channel while a session moves is told once, and hears no more of it") {

@@ -58,6 +58,14 @@ struct Careless {
     if (!was_open) CHECK_THROWS_AS(connection.user(), std::logic_error);
   }
   void on_unsubscribe(Handle connection, std::string_view) { connection.close(CloseCode::normal); }
+  asio::awaitable<void> on_subscribe(Handle connection, std::string_view) {
+    if (!closes_at_subscribe) co_return;
+    const auto& user = connection.user();
+    const auto& state = connection.state();
+    connection.close(CloseCode::normal);
+    role_seen = user.role.text;
+    room_seen = state.room.text;
+  }
   Json presence_info(const User& user, std::string_view) {
     if (disconnects) shard->disconnect_user(user.id);
     role_seen = user.role.text;
@@ -67,8 +75,9 @@ struct Careless {
   explicit Careless(switchboard::Shard<Careless>& its_shard) : shard(&its_shard) {}
   switchboard::Shard<Careless>* shard;
   bool disconnects = false;
+  bool closes_at_subscribe = false;
   bool was_open = true;
-  std::string role_seen;
+  std::string role_seen, room_seen;
 };
 
 const std::string ann = "a user whose id is too long to be kept without an allocation";
@@ -113,6 +122,19 @@ TEST_CASE("a client that ends as it is unsubscribed may hold the channel's name"
   ws.send_json({{"do", "unsubscribe"}});
   CHECK(other.receive_close().code == CloseCode::normal);
   CHECK_FALSE(bench.app.was_open);
+}
+
+TEST_CASE("a coroutine may go on with the user and the state of a client that it has ended") {
+  Bench<Careless> bench;
+  bench.app.closes_at_subscribe = true;
+  auto ws = bench.connect(ann, GENERATE(ConnectOptions{}, plain));
+  ws.send_json({{"action", "subscribe"}, {"channel", "c"}});
+  CHECK(ws.receive_json()["status"] == "subscribed");
+  CHECK(ws.receive_close().code == CloseCode::normal);
+  CHECK(bench.app.role_seen == Careless::User{}.role.text);
+  CHECK(bench.app.room_seen == room);
+  bench.test.run();
+  CHECK(bench.test.hub().holds_nothing());
 }
 
 TEST_CASE("a handler keeps the user that it is given, even one that it disconnects") {

@@ -27,6 +27,28 @@ TEST_CASE("slots are small and dense, and used again under a new generation") {
   CHECK(table[2] == 12);
 }
 
+TEST_CASE("an object that cannot be made takes no slot") {
+  struct Refusing {
+    explicit Refusing(int number) : value(number) {
+      if (number < 0) throw number;
+    }
+    std::int64_t value;
+  };
+  SlotTable<Refusing> table;
+  CHECK_THROWS_AS(table.emplace(-1), int);
+  CHECK(table.size() == 0);
+  for (std::uint32_t slot = 0; slot < 3; ++slot) CHECK(table.emplace(10) == slot);
+  table.erase(0);
+  table.erase(1);
+  CHECK_THROWS_AS(table.emplace(-1), int);
+  CHECK(table.size() == 1);
+  CHECK(table.emplace(11) == 1);
+  CHECK(table.emplace(12) == 0);
+  CHECK(table.emplace(13) == 3);
+  CHECK(table[0].value == 12);
+  CHECK(table[1].value == 11);
+}
+
 TEST_CASE("a slot that never was is in no use") {
   SlotTable<int> table;
   CHECK_FALSE(table.is_in_use(0));

@@ -116,6 +116,7 @@ class World {
     int asked_for = 0;  // the session that it wants
     int session = 0;    // the one it has got
     sb::TimePoint begun{};
+    bool may_be_closed = false;  // its user was disconnected before it got any
   };
   struct OldPeer {
     Peer peer;
@@ -244,7 +245,7 @@ void World<App>::opened(Connection connection, unsigned place) {
   attempt.session = connection.state().session = session.key;
   handles_.emplace(session.key, connection);
   newest_[attempt.client] = session.key;
-  if (being_disconnected_.contains(session.user)) doom(session, false);
+  if (attempt.may_be_closed || being_disconnected_.contains(session.user)) doom(session, false);
 }
 
 template <class App>

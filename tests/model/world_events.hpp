@@ -98,6 +98,9 @@ void World<App>::after_step() {
   if (!servers_.is_settled()) return;
   model_.settle();
   being_taken_off_.clear();
+  for (Attempt& attempt : attempts_)  // who still waits for a session to come may have heard of it
+    if (attempt.session == 0 && attempt.client < client_count)
+      attempt.may_be_closed |= being_disconnected_.contains(users[attempt.client]);
   being_disconnected_.clear();
 }
 

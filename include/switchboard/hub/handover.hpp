@@ -114,6 +114,12 @@ class Handover {
     const auto exporting = exporting_.find(slot);
     return exporting != exporting_.end() && exports_.at(exporting->second)->is_frozen;
   }
+  /// The user of this client, whose copy is on its way, is to be disconnected: with the copy it is where that
+  /// arrives, and here should it not.
+  void close_if_it_stays(std::uint32_t slot, CloseCode code) {
+    const auto exporting = exporting_.find(slot);
+    if (exporting != exporting_.end()) exports_.at(exporting->second)->closing = code;
+  }
   /// A session comes to its end here, for whatever reason.
   void on_session_end(const Session& session, std::uint32_t slot);
   /// Its time has come: see Import and Export.
@@ -175,6 +181,7 @@ class Handover {
     TransportUse use;
     Handoff<App> handoff;
     Sequence last_seq;
+    std::optional<CloseCode> closing{};  // its user was disconnected since
   };
   /// A session that a client here has asked for.
   struct Import : Timer {
@@ -227,6 +234,7 @@ class Handover {
     std::vector<Channel> channels;
     std::vector<std::pair<std::string, std::uint64_t>> asking;  // others that want it: channel, token
     bool is_pulled = false, is_frozen = false;
+    std::optional<CloseCode> closing;  // its user is to be disconnected, should it stay
     TimePoint pulled_at{};
     std::string snapshot;
     std::size_t sent = 0;

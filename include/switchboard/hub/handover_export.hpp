@@ -95,7 +95,6 @@ void Handover<App, Host>::detach(ConnectionId id) {
   auto& client = *hub_.find(id);
   if (!client.is_attached()) return;
   hub_.take_over(id);
-  client.session->log.park();
   hub_.shelve(id);
 }
 
@@ -258,6 +257,8 @@ std::string Handover<App, Host>::state_text(const State& state) const {
       return nlohmann::json(state).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     } catch (const std::exception& exception) {
       hub_.report_exception(exception.what());
+    } catch (...) {
+      hub_.report_exception("not a std::exception");
     }
   }
   static_cast<void>(state);
@@ -320,10 +321,15 @@ template <class App, class Host>
 void Handover<App, Host>::give_up(Export& export_) {
   const ConnectionId id = export_.client;
   const bool was_pulled = export_.is_pulled;
+  const std::optional<CloseCode> closing = export_.closing;
   erase(export_);
   auto* client = hub_.find(id);
   if (client == nullptr) return;
   client->session->is_moving = false;
+  if (closing) {
+    hub_.close(id, *closing, HubType::disconnected_reason);
+    return;
+  }
   if (was_pulled && !client->is_attached() && client->presence == HubType::PresenceMode::active)
     hub_.suspend(id, HubType::PresenceMode::cut);
 }

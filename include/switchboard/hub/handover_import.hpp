@@ -143,7 +143,7 @@ void Handover<App, Host>::link(Import& import, const std::string& channel) {
 template <class App, class Host>
 void Handover<App, Host>::linked(std::uint64_t token, const std::string& channel, std::error_code error) {
   Import* import = find_import(token);
-  if (import == nullptr) return;
+  if (import == nullptr) return hub_.unlink_channel_if_unused(channel);  // nobody needs it any more
   if (error) return fail(*import);
   for (auto& known : import->channels)
     if (known.name == channel) known.is_linked = true;
@@ -179,6 +179,10 @@ void Handover<App, Host>::buffer(std::string_view channel, const Envelope* envel
     import.events.push_back({name, payload});
     import.event_bytes += sizeof(Event) + name.size() + (payload ? payload->size() : 0);
     if (envelope == nullptr) return;
+    if (envelope->kind == Envelope::Kind::disconnect) {
+      import.closing = static_cast<CloseCode>(envelope->number);
+      for (Waiter& waiter : import.waiting) waiter.closing = import.closing;  // not those who come later
+    }
     for (auto& known : import.channels)
       if (known.name == name && find_counter(known.first, envelope->origin) == nullptr)
         known.first.emplace_back(envelope->origin, envelope->counter);
@@ -260,14 +264,19 @@ void Handover<App, Host>::fail(Import& import) {
   hub_.unlink_user_if_unused(taken->user);
 }
 
-/// The client goes on in the session if that is here, else in a new one.
+/// The client goes on in the session if that is here, else in a new one; or is let in to be told that its
+/// user was disconnected meanwhile.
 template <class App, class Host>
 void Handover<App, Host>::finish_waiter(Waiter& waiter) {
   if (hub_.find(waiter.use) == nullptr) return;
   if (hub_.is_draining_) return hub_.refuse(waiter.use, refusals::server_draining());
+  if (waiter.closing) hub_.transports_[waiter.use.slot].handshake->unread.clear();
   const std::uint32_t slot = hub_.find_session(waiter.handoff, waiter.last_seq);
-  if (slot != HubType::none) return hub_.resume(waiter.use, std::move(waiter.handoff), slot, waiter.last_seq);
-  hub_.connect_new(waiter.use, std::move(waiter.handoff), waiter.last_seq);
+  if (slot != HubType::none)
+    hub_.resume(waiter.use, std::move(waiter.handoff), slot, waiter.last_seq);
+  else
+    hub_.connect_new(waiter.use, std::move(waiter.handoff), waiter.last_seq);
+  if (waiter.closing) hub_.disconnect(waiter.use, *waiter.closing);
 }
 
 }  // namespace switchboard::inline v1

@@ -23,6 +23,11 @@ void Handover<App, Host>::install(Import& import) {
   std::optional<SessionSnapshot> snapshot = SessionSnapshot::decode(import.snapshot);
   if (!snapshot) return fail(import);
   const std::uint32_t slot = create(import, *snapshot);
+  if (slot == HubType::none) {
+    hub_.refuse(import.waiting.front().use, refusals::internal_error());
+    import.waiting.erase(import.waiting.begin());
+    return fail(import);
+  }
   const ConnectionId id = hub_.id_of(slot);
   const auto taken = take(import);
   send_step(taken->from, Step::taken, taken->token);
@@ -36,14 +41,15 @@ void Handover<App, Host>::install(Import& import) {
   hub_.unlink_user_if_unused(taken->user);
 }
 
-/// Makes the session as if it had been parked here.
+/// Makes the session as if it had been parked here; `none` if the App's State cannot be made.
 template <class App, class Host>
 std::uint32_t Handover<App, Host>::create(Import& import, const SessionSnapshot& snapshot) {
   const auto is_here = [this](const Waiter& waiter) { return hub_.find(waiter.use) != nullptr; };
   const auto first = std::find_if(import.waiting.begin(), import.waiting.end(), is_here);
   if (first != import.waiting.end()) std::rotate(import.waiting.begin(), first, first + 1);
 
-  const std::uint32_t slot = hub_.clients_.emplace(std::move(import.waiting.front().handoff.user));
+  const std::uint32_t slot = hub_.create_client(std::move(import.waiting.front().handoff.user));
+  if (slot == HubType::none) return slot;
   auto& client = hub_.clients_[slot];
   const auto& options = hub_.options_.sessions;
   client.session = std::make_unique<Session>(ReplayOptions{options.replay, options.replay_bytes});
@@ -62,6 +68,8 @@ std::uint32_t Handover<App, Host>::create(Import& import, const SessionSnapshot&
       if (!snapshot.state.empty()) client.state = nlohmann::json::parse(snapshot.state).template get<State>();
     } catch (const std::exception& exception) {
       hub_.report_exception(exception.what());
+    } catch (...) {
+      hub_.report_exception("not a std::exception");
     }
   }
   client.presence = HubType::PresenceMode::gone;  // until it is back, as far as this hub is concerned
@@ -164,8 +172,7 @@ void Handover<App, Host>::apply(const Envelope& envelope, SessionSnapshot::Chann
       hub_.deliver(id, EncodedMessage::json(envelope.body));
       return;
     case Kind::disconnect:
-      import.closing = static_cast<CloseCode>(envelope.number);  // once it has its socket
-      return;
+      return;  // once it has its socket: `closing`
     case Kind::unsubscribe:
       if (hub_.find(id) != nullptr && hub_.leave_channel(id, envelope.text))
         hub_.tell_unsubscribed(id, std::string(envelope.text), false);
@@ -244,14 +251,19 @@ template <class App, class Host>
 void Handover<App, Host>::connect_waiting(Import& import, ConnectionId id) {
   Waiter& first = import.waiting.front();
   const bool is_here = hub_.find(first.use) != nullptr;
-  if (is_here && hub_.is_draining_) {
+  auto* const client = hub_.find(id);
+  if (is_here && client == nullptr) {
+    // The App has closed it as it heard what had happened meanwhile, and the User has gone with it.
+    hub_.refuse(first.use, refusals::internal_error());
+  } else if (is_here && hub_.is_draining_) {
     hub_.refuse(first.use, refusals::server_draining());
   } else if (is_here) {
-    first.handoff.user = std::move(hub_.find(id)->user);  // resume gives it back at once
+    if (import.closing) hub_.transports_[first.use.slot].handshake->unread.clear();
+    first.handoff.user = std::move(client->user);  // resume gives it back at once
     hub_.resume(first.use, std::move(first.handoff), id.slot, first.last_seq);
   }
+  if (import.closing) hub_.close(id, *import.closing, HubType::disconnected_reason);
   for (std::size_t i = 1; i < import.waiting.size(); ++i) finish_waiter(import.waiting[i]);
-  if (import.closing) hub_.close(id, *import.closing, "disconnected by the server");
 }
 
 }  // namespace switchboard::inline v1

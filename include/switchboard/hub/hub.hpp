@@ -202,6 +202,7 @@ class Hub final : public Shard<App>, private BrokerSink {
                                std::optional<Verdict> verdict);
   void admit(TransportUse use, Handoff<App> handoff);
   void connect(TransportUse use, Handoff<App> handoff);
+  void disconnect(TransportUse use, CloseCode code);
   void connect_new(TransportUse use, Handoff<App> handoff, std::optional<Sequence> last_seq);
   void resume(TransportUse use, Handoff<App> handoff, std::uint32_t slot, Sequence last_seq);
   std::optional<SessionId> parse_session(const Handoff<App>& handoff) const;
@@ -383,6 +384,7 @@ class Hub final : public Shard<App>, private BrokerSink {
     return client.is_attached() ? &transports_[client.transport] : nullptr;
   }
   TransportUse use_of(std::uint32_t slot) const { return {slot, transports_.generation(slot)}; }
+  std::uint32_t create_client(User user);
   std::uint32_t create_session(User user);
   void lose_socket(ConnectionId id, PresenceMode mode, Fate fate, const CloseReason& reason);
   void park(ConnectionId id, PresenceMode mode);
@@ -394,6 +396,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   void enforce_parked_bounds(ConnectionId newest);
   void end(ConnectionId id, PresenceMode mode, CloseReason reason);
   void erase_client(std::uint32_t slot);
+  static constexpr std::string_view disconnected_reason = "disconnected by the server";
   void erase_kept_clients();
 
   // hub_handlers
@@ -454,8 +457,8 @@ class Hub final : public Shard<App>, private BrokerSink {
   SlotTable<ClientType> clients_;
 
   /// While one lives, what clients hold outlives their end: a call's arguments may lie in the very client
-  /// that the call ends, and a handler may go on with the User or State that it has.
-  std::vector<std::uint32_t> kept_clients_;  // slots of those that have gone meanwhile
+  /// that the call ends, and a handler may go on with the User or State that it has, as a coroutine may.
+  std::vector<ConnectionId> kept_clients_;  // those that have gone meanwhile
   std::size_t keeping_clients_ = 0;
   using KeepsClients = Nesting<Hub, &Hub::keeping_clients_, &Hub::erase_kept_clients>;
 

@@ -69,14 +69,15 @@ asio::awaitable<void> Hub<App, Host>::await_call(ConnectionId id, Call call, The
 
 template <class App, class Host>
 void Hub<App, Host>::hold(ConnectionId id) {
-  if (ClientType* client = find(id)) ++client->busy;
+  if (ClientType* client = clients_.find(id.slot, id.generation)) ++client->busy;
 }
 
 template <class App, class Host>
 void Hub<App, Host>::release(ConnectionId id) {
-  ClientType* client = find(id);
-  if (client == nullptr || client->busy == 0) return;
-  if (--client->busy == 0 && client->is_attached()) run_held(use_of(client->transport));
+  ClientType* client = clients_.find(id.slot, id.generation);
+  if (client == nullptr || client->busy == 0 || --client->busy > 0) return;
+  if (client->is_erased) return erase_client(id.slot);
+  if (client->is_attached()) run_held(use_of(client->transport));
 }
 
 template <class App, class Host>
@@ -181,6 +182,7 @@ bool Hub<App, Host>::takes_output(Transport& transport) {
 
 template <class App, class Host>
 void Hub<App, Host>::schedule_beat(Transport& transport) {
+  if (transport.phase != Phase::open) return;         // a close has its own bound
   if (transport.held && transport.held->end) return;  // its time is limited already
   const TimePoint next = heartbeat::next_deadline(options_.heartbeat, transport.heartbeat);
   if (next == TimePoint::max()) return wheel_.cancel(transport);

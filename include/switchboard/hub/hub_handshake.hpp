@@ -121,18 +121,24 @@ void Hub<App, Host>::admit(TransportUse use, Handoff<App> handoff) {
   }
   const std::string user = handoff.user.id;
   auto waiting = std::make_shared<Handoff<App>>(std::move(handoff));
-  link_user(user, [this, use, user, waiting](std::optional<CloseCode> disconnected) {
+  link_user(user, [this, use, user, waiting](std::optional<CloseCode> code) {
     if (find(use) == nullptr) return unlink_user_if_unused(user);  // it has gone meanwhile
     if (is_draining_) {
       refuse(use, refusals::server_draining());
       return unlink_user_if_unused(user);
     }
-    if (disconnected) transports_[use.slot].handshake->unread.clear();  // it is let in to be told why not
+    if (code) transports_[use.slot].handshake->unread.clear();  // it is let in to be told why not
     connect(use, std::move(*waiting));
-    const Transport* transport = disconnected ? find(use) : nullptr;
-    if (transport != nullptr && transport->client != none)
-      close(id_of(transport->client), *disconnected, "disconnected by the server");
+    if (code) disconnect(use, *code);
+    unlink_user_if_unused(user);  // it may not have come in after all
   });
+}
+
+/// Closes whoever has just come in on the socket.
+template <class App, class Host>
+void Hub<App, Host>::disconnect(TransportUse use, CloseCode code) {
+  if (const Transport* transport = find(use); transport != nullptr && transport->client != none)
+    close(id_of(transport->client), code, disconnected_reason);
 }
 
 template <class App, class Host>
@@ -184,7 +190,8 @@ std::uint32_t Hub<App, Host>::find_session(const Handoff<App>& handoff, Sequence
 template <class App, class Host>
 void Hub<App, Host>::connect_new(TransportUse use, Handoff<App> handoff, std::optional<Sequence> last_seq) {
   const std::uint32_t slot =
-      last_seq ? create_session(std::move(handoff.user)) : clients_.emplace(std::move(handoff.user));
+      last_seq ? create_session(std::move(handoff.user)) : create_client(std::move(handoff.user));
+  if (slot == none) return refuse(use, refusals::internal_error());
   const ConnectionId id = id_of(slot);
   add_to_user(slot);
   Transport& transport = transports_[use.slot];

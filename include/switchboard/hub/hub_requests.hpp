@@ -227,8 +227,9 @@ void Hub<App, Host>::handle_publish(Pending pending, const JsonRequest& request)
 template <class App, class Host>
 void Hub<App, Host>::accept_publish(const Pending& pending, const std::string& channel,
                                     const std::string& data) {
+  // Of a session whose copy is on its way the new node would not know that id: sent again, it was twice.
+  if (!may_change(pending.client)) return;
   ClientType* client = find(pending.client);
-  if (client == nullptr) return;
   const bool is_remembered = client->session && !pending.id.empty();
   if (is_remembered) {
     if (!client->session->publish_ids) client->session->publish_ids = std::make_unique<PublishIds>();

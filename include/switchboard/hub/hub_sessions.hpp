@@ -2,6 +2,7 @@
 // Internal, a part of Hub: clients that come, park and go.
 #pragma once
 #include <algorithm>
+#include <exception>
 
 #include <switchboard/hub/hub.hpp>
 
@@ -37,9 +38,23 @@ auto Hub<App, Host>::find(ConnectionId id) -> ClientType* {
   return client != nullptr && !client->has_ended ? client : nullptr;
 }
 
+/// `none` if the App's State, or its User, throws.
+template <class App, class Host>
+std::uint32_t Hub<App, Host>::create_client(User user) {
+  try {
+    return clients_.emplace(std::move(user));
+  } catch (const std::exception& exception) {
+    report_exception(exception.what());
+  } catch (...) {
+    report_exception("not a std::exception");
+  }
+  return none;
+}
+
 template <class App, class Host>
 std::uint32_t Hub<App, Host>::create_session(User user) {
-  const std::uint32_t slot = clients_.emplace(std::move(user));
+  const std::uint32_t slot = create_client(std::move(user));
+  if (slot == none) return none;
   auto session =
       std::make_unique<Session>(ReplayOptions{options_.sessions.replay, options_.sessions.replay_bytes});
   session->owner = slot;
@@ -211,17 +226,23 @@ void Hub<App, Host>::end(ConnectionId id, PresenceMode mode, CloseReason reason)
   }
 }
 
+/// At once, or when nothing refers to what is in it any more.
 template <class App, class Host>
 void Hub<App, Host>::erase_client(std::uint32_t slot) {
-  if (keeping_clients_ == 0) return clients_.erase(slot);
-  clients_[slot].is_erased = true;
-  kept_clients_.push_back(slot);
+  ClientType& client = clients_[slot];
+  if (keeping_clients_ == 0 && client.busy == 0) return clients_.erase(slot);
+  client.is_erased = true;
+  if (keeping_clients_ > 0)
+    kept_clients_.push_back(id_of(slot));
+  else
+    client.session.reset();  // a handler knows its User and State, not its log
 }
 
 template <class App, class Host>
 void Hub<App, Host>::erase_kept_clients() {
   // What a User or State does at its end may end others.
-  for (const std::uint32_t slot : std::exchange(kept_clients_, {})) clients_.erase(slot);
+  for (const ConnectionId id : std::exchange(kept_clients_, {}))
+    if (clients_.find(id.slot, id.generation) != nullptr) erase_client(id.slot);
 }
 
 template <class App, class Host>

@@ -118,7 +118,11 @@ template <class App, class Host>
 void Hub<App, Host>::disconnect_locally(std::string_view user, CloseCode code) {
   if (const auto linking = linking_users_.find(user); linking != linking_users_.end())
     for (auto& [then, disconnected] : linking->second.waiting) disconnected = code;
-  for (const ConnectionId id : clients_of(user)) close(id, code, "disconnected by the server");
+  for (const ConnectionId id : clients_of(user)) {
+    const bool is_closed = close(id, code, disconnected_reason);
+    if constexpr (is_clustered)
+      if (!is_closed) handover_.close_if_it_stays(id.slot, code);
+  }
 }
 
 template <class App, class Host>

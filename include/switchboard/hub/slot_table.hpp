@@ -27,7 +27,7 @@ class SlotTable {
       if (cell(slot).in_use) std::destroy_at(&cell(slot).value);
   }
 
-  /// Returns the slot of a fresh object.
+  /// Returns the slot of a fresh object. Nothing has changed if its constructor throws.
   template <class... Arguments>
   std::uint32_t emplace(Arguments&&... arguments) {
     const std::uint32_t slot = free_ != none ? free_ : count_;
@@ -37,7 +37,13 @@ class SlotTable {
       cell(slot).next_free = none;
     }
     const std::uint32_t next_free = cell(slot).next_free;  // shares its bytes with the value
-    std::construct_at(&cell(slot).value, std::forward<Arguments>(arguments)...);
+    try {
+      std::construct_at(&cell(slot).value, std::forward<Arguments>(arguments)...);
+    } catch (...) {
+      cell(slot).next_free = next_free;
+      free_ = slot;
+      throw;
+    }
     free_ = next_free;
     cell(slot).in_use = true;
     ++size_;
