@@ -97,8 +97,9 @@ class PresenceKeeper {
     // A server that has taken another's place may not know all that the other has confirmed.
     if (std::exchange(is_lost_, false)) entries_.mark_all();
     if (lease_.is_due(now)) renew();
-    if (entries_.has_marked() && now >= next_repair_) {
-      next_repair_ = now + repair_interval;
+    if (entries_.has_marked() && now - repaired_at_ >= (has_failed_ ? failure_interval : repair_interval)) {
+      repaired_at_ = now;
+      has_failed_ = false;
       repair(entries_.take_marked(repair_batch));
     }
   }
@@ -113,7 +114,7 @@ class PresenceKeeper {
   // So that what an outage has left to be told is not all in memory at once, and publishes get through.
   static constexpr std::size_t repair_batch = 5000;
   static constexpr Duration repair_interval = std::chrono::milliseconds(100);
-  static constexpr Duration failure_interval = std::chrono::seconds(1);  // after one that failed
+  static constexpr Duration failure_interval = std::chrono::seconds(1);  // if something has failed since
 
   std::string presence_key(std::string_view channel) const {
     return context_.options.prefix + "presence:" + std::string(channel);
@@ -159,7 +160,7 @@ class PresenceKeeper {
   }
   void mark(const std::string& channel, const std::string& user) {
     entries_.mark(channel, user);
-    next_repair_ = steady_now() + failure_interval;
+    has_failed_ = true;
   }
 
   void store(const std::string& channel, const std::string& user, const std::string& info, Changed changed) {
@@ -265,7 +266,8 @@ class PresenceKeeper {
   const std::string node_;  // of this start: a node that is restarted is another one
   PresenceLease lease_;
   PresenceEntries entries_;
-  TimePoint next_repair_{};
+  TimePoint repaired_at_{};
+  bool has_failed_ = false;  // something, since then
   bool is_used_ = false;
   bool was_ready_ = false, is_lost_ = false;  // the connection that keeps the lease: ever, since then
 };
