@@ -35,10 +35,10 @@ TEST_CASE("a port is free again as soon as its server has gone, connections or n
     const net::ListenerSet set = listen_on("127.0.0.1", 0, 2);
     port = set.port;
     Client client(port);
-    net::Accepted accepted;
+    net::AcceptResult accepted;
     for (const net::Listener& listener : set.listeners)
-      if (accepted.kind != net::Accepted::Kind::socket) accepted = listener.accept();
-    REQUIRE(accepted.kind == net::Accepted::Kind::socket);
+      if (accepted.kind != net::AcceptResult::Kind::socket) accepted = listener.accept();
+    REQUIRE(accepted.kind == net::AcceptResult::Kind::socket);
     accepted.socket.reset();  // closing first leaves the port in TIME_WAIT
   }
   CHECK_NOTHROW(listen_on("127.0.0.1", port, 2));
@@ -53,10 +53,10 @@ TEST_CASE("an address that is none, or not this machine's, is an exception that 
 
 TEST_CASE("an accepted socket does not block, sends small frames at once, and knows its peer") {
   const net::ListenerSet set = listen_on("127.0.0.1", 0, 1);
-  CHECK(set.listeners.front().accept().kind == net::Accepted::Kind::none);
+  CHECK(set.listeners.front().accept().kind == net::AcceptResult::Kind::none);
   Client client(set.port);
-  net::Accepted accepted = set.listeners.front().accept();
-  REQUIRE(accepted.kind == net::Accepted::Kind::socket);
+  net::AcceptResult accepted = set.listeners.front().accept();
+  REQUIRE(accepted.kind == net::AcceptResult::Kind::socket);
   CHECK(accepted.peer.to_string() == "127.0.0.1");
   CHECK(accepted.peer.port == net::local_address(client.descriptor()).port());
   CHECK((::fcntl(accepted.socket.get(), F_GETFL) & O_NONBLOCK) != 0);
@@ -76,7 +76,7 @@ TEST_CASE("an IPv6 wildcard hears both families") {
     return;
   }
   Client v4(set.port), v6(set.port, "::1");
-  const net::Accepted first = set.listeners.front().accept(), second = set.listeners.front().accept();
+  const net::AcceptResult first = set.listeners.front().accept(), second = set.listeners.front().accept();
   CHECK(first.peer.to_string() == "127.0.0.1");
   CHECK(second.peer.to_string() == "0000:0000:0000:0000:0000:0000:0000:0001");
 }

@@ -255,10 +255,8 @@ std::string Handover<App, Host>::state_text(const State& state) const {
   if constexpr (carries_state) {
     try {
       return nlohmann::json(state).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    } catch (const std::exception& exception) {
-      hub_.report_exception(exception.what());
     } catch (...) {
-      hub_.report_exception("not a std::exception");
+      hub_.report_current_exception();
     }
   }
   static_cast<void>(state);

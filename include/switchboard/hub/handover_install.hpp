@@ -2,7 +2,6 @@
 // Internal, a part of Handover: a session that has come from another hub becomes one of this.
 #pragma once
 #include <algorithm>
-#include <exception>
 
 #include <switchboard/hub/handover.hpp>
 
@@ -66,10 +65,8 @@ std::uint32_t Handover<App, Host>::create(Import& import, const SessionSnapshot&
   if constexpr (carries_state) {
     try {
       if (!snapshot.state.empty()) client.state = nlohmann::json::parse(snapshot.state).template get<State>();
-    } catch (const std::exception& exception) {
-      hub_.report_exception(exception.what());
     } catch (...) {
-      hub_.report_exception("not a std::exception");
+      hub_.report_current_exception();
     }
   }
   client.presence = HubType::PresenceMode::gone;  // until it is back, as far as this hub is concerned

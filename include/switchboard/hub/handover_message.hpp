@@ -12,7 +12,7 @@
 
 #include <switchboard/hub/byte_codec.hpp>
 #include <switchboard/hub/channel_links.hpp>
-#include <switchboard/hub/session.hpp>
+#include <switchboard/hub/session_id.hpp>
 
 namespace switchboard::inline v1 {
 

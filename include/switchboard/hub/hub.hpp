@@ -406,7 +406,7 @@ class Hub final : public Shard<App>, private BrokerSink {
   asio::awaitable<void> await_call(ConnectionId id, Call call, Then then);
   void hold(ConnectionId id);
   void release(ConnectionId id);
-  void report_exception(std::string_view what);
+  void report_current_exception();
   void fire(Timer& timer);
   void beat(std::uint32_t slot);
   bool takes_output(Transport& transport);

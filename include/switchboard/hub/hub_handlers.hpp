@@ -24,10 +24,8 @@ void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
     try {
       call();
       ok = true;
-    } catch (const std::exception& exception) {
-      report_exception(exception.what());
     } catch (...) {
-      report_exception("not a std::exception");
+      report_current_exception();
     }
     then(ok);
   } else {
@@ -35,10 +33,8 @@ void Hub<App, Host>::run(ConnectionId id, Call call, Then then) {
     std::optional<Result> result;
     try {
       result.emplace(call());
-    } catch (const std::exception& exception) {
-      report_exception(exception.what());
     } catch (...) {
-      report_exception("not a std::exception");
+      report_current_exception();
     }
     then(std::move(result));
   }
@@ -58,10 +54,8 @@ asio::awaitable<void> Hub<App, Host>::await_call(ConnectionId id, Call call, The
     } else {
       result.emplace(co_await call());
     }
-  } catch (const std::exception& exception) {
-    report_exception(exception.what());
   } catch (...) {
-    report_exception("not a std::exception");
+    report_current_exception();
   }
   then(std::move(result));
   release(id);
@@ -80,10 +74,19 @@ void Hub<App, Host>::release(ConnectionId id) {
   if (client->is_attached()) run_held(use_of(client->transport));
 }
 
+/// To be called in a `catch`.
 template <class App, class Host>
-void Hub<App, Host>::report_exception(std::string_view what) {
+void Hub<App, Host>::report_current_exception() {
+  std::string what;
+  try {
+    throw;
+  } catch (const std::exception& exception) {
+    what = exception.what();
+  } catch (...) {
+    what = "not a std::exception";
+  }
   metrics_.handler_exceptions.add();
-  host_.log(LogLevel::error, "a handler threw: " + std::string(what));
+  host_.log(LogLevel::error, "a handler threw: " + what);
 }
 
 template <class App, class Host>

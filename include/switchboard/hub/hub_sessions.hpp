@@ -2,7 +2,6 @@
 // Internal, a part of Hub: clients that come, park and go.
 #pragma once
 #include <algorithm>
-#include <exception>
 
 #include <switchboard/hub/hub.hpp>
 
@@ -43,10 +42,8 @@ template <class App, class Host>
 std::uint32_t Hub<App, Host>::create_client(User user) {
   try {
     return clients_.emplace(std::move(user));
-  } catch (const std::exception& exception) {
-    report_exception(exception.what());
   } catch (...) {
-    report_exception("not a std::exception");
+    report_current_exception();
   }
   return none;
 }

@@ -44,16 +44,16 @@ class Acceptor {
   template <class OnSocket>
   void accept(std::uint32_t index, OnSocket&& on_socket) {
     for (unsigned i = 0; i < max_accepts_per_tick && index < listeners_.size() && is_listening_; ++i) {
-      net::Accepted accepted = listeners_[index].listener.accept();
+      net::AcceptResult accepted = listeners_[index].listener.accept();
       switch (accepted.kind) {
-        case net::Accepted::Kind::socket:
+        case net::AcceptResult::Kind::socket:
           on_socket(std::move(accepted.socket), accepted.peer, listeners_[index].is_admin);
           break;
-        case net::Accepted::Kind::none:
+        case net::AcceptResult::Kind::none:
           return;
-        case net::Accepted::Kind::skipped:
+        case net::AcceptResult::Kind::skipped:
           break;
-        case net::Accepted::Kind::exhausted:
+        case net::AcceptResult::Kind::exhausted:
           pause_from(listeners_.size());
           return;
       }

@@ -9,7 +9,7 @@ namespace switchboard::inline v1 {
 namespace net {
 
 /// What one accept came to.
-struct Accepted {
+struct AcceptResult {
   enum class Kind {
     socket,   ///< a connection
     none,     ///< nobody is waiting
@@ -29,8 +29,8 @@ class Listener {
   int descriptor() const { return socket_.get(); }
   std::uint16_t port() const { return local_address(socket_.get()).port(); }
 
-  Accepted accept() const {
-    Accepted result;
+  AcceptResult accept() const {
+    AcceptResult result;
     NativeAddress peer;
 #if defined(__linux__)
     const int accepted = ::accept4(socket_.get(), peer.data(), &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -46,23 +46,23 @@ class Listener {
 #if !defined(__linux__)
     if (!make_non_blocking(accepted)) {
       result.socket.reset();
-      result.kind = Accepted::Kind::skipped;
+      result.kind = AcceptResult::Kind::skipped;
       return result;
     }
 #endif
     prepare_accepted(accepted);
-    result.kind = Accepted::Kind::socket;
+    result.kind = AcceptResult::Kind::socket;
     return result;
   }
 
  private:
-  static Accepted::Kind failure(int error) {
+  static AcceptResult::Kind failure(int error) {
     switch (error) {
       case EAGAIN:
 #if EAGAIN != EWOULDBLOCK
       case EWOULDBLOCK:
 #endif
-        return Accepted::Kind::none;
+        return AcceptResult::Kind::none;
       // accept(2): errors of the new connection's network are passed on and are to be retried.
       case EINTR:
       case ECONNABORTED:
@@ -77,9 +77,9 @@ class Listener {
 #if defined(ENONET)
       case ENONET:
 #endif
-        return Accepted::Kind::skipped;
+        return AcceptResult::Kind::skipped;
       default:
-        return Accepted::Kind::exhausted;
+        return AcceptResult::Kind::exhausted;
     }
   }
 

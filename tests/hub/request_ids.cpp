@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <string>
 
-#include <switchboard/hub/session.hpp>
+#include <switchboard/hub/request_ids.hpp>
 
 #include "support/catch.hpp"
 
