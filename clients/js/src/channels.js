@@ -1,31 +1,29 @@
 // SPDX-License-Identifier: MIT
 import { callSafely } from './emitter.js';
 import { SwitchboardError, closed } from './errors.js';
-
-const RETRY_AFTER = 1000;
+import { checkChannel } from './frames.js';
 
 /** What the server is known to hold of a channel. `unknown`: a request was cut off before its answer. */
 const Held = Object.freeze({ none: 'none', subscribed: 'subscribed', unknown: 'unknown' });
 
 /**
  * Brings what the server holds in line with what the owner wants, one request per channel at a time: after every answer
- * and every new connection the two are compared, and the difference is the next request.
+ * and every new connection the two are compared, and the difference is the next request, as soon as the pacer allows it.
  */
 export class Channels {
   #write;
   #nextId;
-  #clock;
-  #random;
+  #pacer;
   #onRevoked;
   #channels = new Map();
   #requests = new Map();
+  #waiting = new Set(); // channels that have something to ask
   #isOpen = false;
 
-  constructor({ write, nextId, clock, random, onRevoked }) {
+  constructor({ write, nextId, pacer, onRevoked }) {
     this.#write = write;
     this.#nextId = nextId;
-    this.#clock = clock;
-    this.#random = random;
+    this.#pacer = pacer;
     this.#onRevoked = onRevoked;
   }
 
@@ -35,10 +33,10 @@ export class Channels {
   }
 
   subscribe(name, handler, { presence = false } = {}) {
-    if (typeof name !== 'string' || name === '') throw new TypeError('a channel is a string that is not empty');
+    checkChannel(name);
     if (typeof handler !== 'function') throw new TypeError('subscribe needs a handler');
     const channel = this.#channels.get(name) ?? {
-      name, members: new Set(), waiters: [], held: Held.none, hasPresence: false, request: null, retry: null, answer: null,
+      name, members: new Set(), waiters: [], held: Held.none, hasPresence: false, request: null, answer: null,
     };
     this.#channels.set(name, channel);
     const member = { handler, presence, isConfirmed: false };
@@ -69,9 +67,8 @@ export class Channels {
   cut() {
     this.#isOpen = false;
     this.#requests.clear();
+    this.#waiting.clear();
     for (const channel of this.#channels.values()) {
-      this.#clock.clearTimeout(channel.retry);
-      channel.retry = null;
       if (channel.request === null) continue;
       channel.request = null;
       channel.held = Held.unknown;
@@ -96,8 +93,10 @@ export class Channels {
     this.#requests.delete(id);
     const request = channel.request;
     channel.request = null;
-    if (frame.type === 'error') {
-      if (frame.code === 'rate.limited') return this.#retryLater(channel);
+    this.#pacer.answered();
+    if (frame.type === 'error' && frame.code === 'rate.limited') {
+      this.#pacer.limited(); // not done: asked again later
+    } else if (frame.type === 'error') {
       this.#failed(channel, request, frame);
     } else {
       channel.held = request.action === 'subscribe' ? Held.subscribed : Held.none;
@@ -107,6 +106,14 @@ export class Channels {
     if (channel.held === Held.none) this.#resolveUnsubscribers(channel);
     this.#reconcile(channel);
     return true;
+  }
+
+  /** Asks what may be asked. */
+  flush() {
+    for (const channel of this.#waiting) {
+      if (!this.#pacer.mayAsk) return;
+      this.#reconcile(channel);
+    }
   }
 
   /** The server took a subscription away without being asked. */
@@ -141,10 +148,12 @@ export class Channels {
   }
 
   #reconcile(channel) {
-    if (channel.request !== null || channel.retry !== null) return;
+    if (channel.request !== null) return;
+    this.#waiting.delete(channel);
     const action = this.#difference(channel);
     if (action === null) this.#settled(channel);
-    else if (this.#isOpen) this.#ask(channel, action);
+    else if (this.#isOpen && this.#pacer.mayAsk) this.#ask(channel, action);
+    else if (this.#isOpen) this.#waiting.add(channel);
   }
 
   #difference(channel) {
@@ -160,11 +169,14 @@ export class Channels {
     const frame = { action, channel: channel.name, ...(presence ? { presence: true } : {}), id };
     channel.request = { action, presence };
     this.#requests.set(id, channel);
+    this.#pacer.asked();
     this.#write(JSON.stringify(frame)); // one that is not taken is asked again with the next connection
   }
 
   #settled(channel) {
     this.#resolveUnsubscribers(channel);
+    // While there is no connection nobody knows whether there will be the same session.
+    if (!this.#isOpen && channel.members.size > 0) return;
     for (const { member, resolve } of channel.waiters.splice(0)) {
       member.isConfirmed = true;
       resolve(channel.answer);
@@ -209,13 +221,5 @@ export class Channels {
       else left.push(waiter);
     }
     channel.waiters = left;
-  }
-
-  #retryLater(channel) {
-    channel.retry = this.#clock.setTimeout(() => {
-      channel.retry = null;
-      this.#reconcile(channel);
-    }, RETRY_AFTER * (1 + this.#random()));
-    return true;
   }
 }

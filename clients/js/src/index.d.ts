@@ -7,6 +7,11 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export interface TokenRequest {
   /** The server has ended the last token (close code 4401): one from a cache will not do. */
   hasEnded: boolean;
+  /**
+   * How many attempts have come to nothing since the last welcome. A browser does not tell a refused token (401) from a
+   * server that is away, so where this is not 0 one from a cache may be to blame, too.
+   */
+  failures: number;
 }
 
 /** Asked for each attempt. null stops the client; a rejection counts as a failed attempt. */
@@ -60,7 +65,7 @@ export interface Options {
   acknowledgeEvery?: number;
   /** What waits to be sent beyond this many is refused with 'queue-full'; 1000. */
   maxQueued?: number;
-  /** Likewise, in bytes; 16 MiB. */
+  /** Likewise, in bytes (of text: characters); 16 MiB. */
   maxQueuedBytes?: number;
   clock?: Clock;
   environment?: Environment;
@@ -179,6 +184,7 @@ export interface SubscribeOptions {
  * 'closed', 'unsubscribed', 'duplicate-id' (not done), 'protocol'.
  */
 export class SwitchboardError extends Error {
+  private constructor();
   readonly code: string;
   /** The error frame, if there was one. */
   readonly answer?: Record<string, any>;
@@ -200,7 +206,7 @@ export class ReconnectingWebSocket {
   readonly session: string | null;
   /** The number up to which messages were taken in. */
   readonly lastSeq: number;
-  /** Requests that wait for a connection. */
+  /** What waits to be sent for the first time. */
   readonly queued: number;
   /** The channels that have a handler. */
   readonly channels: string[];
@@ -226,7 +232,7 @@ export class ReconnectingWebSocket {
   ): Promise<Answer>;
   /** Without a handler, all of the channel's handlers go. */
   unsubscribe(channel: string, handler?: (data: any, message: ChannelMessage) => void): Promise<Answer>;
-  /** Kept when the server has accepted it. After a reconnect it is sent again where that is safe. */
+  /** Kept when the server has accepted it. After a reconnect, or a refusal for its rate, it is sent again where that is safe. */
   publish(channel: string, data: Json): Promise<Answer>;
   presence(channel: string): Promise<PresenceAnswer>;
   /** A message to the application. With an `id` the promise is for its answer, without for its sending. Never sent twice. */

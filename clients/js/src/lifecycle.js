@@ -15,6 +15,7 @@ export class Lifecycle {
   #hooks; // { address(token), onWelcome(welcome), onFrame(data), onDown(), onState(state, details), onForget(), ... }
   #token;
   #hasTokenEnded = false;
+  #failures = 0; // attempts without a welcome, since the last one
   #state = 'idle';
   #connection = null;
   #attempt = 0; // names the present attempt, so that a token that comes too late is not used
@@ -47,18 +48,20 @@ export class Lifecycle {
 
   connect() {
     if (this.#state === 'connecting' || this.#state === 'connected') return;
-    if (this.#state === 'waiting' && this.#options.clock.now() < this.#notBefore) return;
+    const pause = this.#notBefore - this.#options.clock.now();
+    if (this.#state === 'waiting' && pause > 0) return;
     this.#stopListening ??= this.#options.environment.listen({
       online: () => this.#lookAgain(),
       visible: () => this.#lookAgain(),
       offline: () => this.#wentOffline(),
     });
-    this.#start();
+    if (this.#state === 'suspended' && pause > 0) this.#retryIn(pause, { isOffline: false });
+    else this.#start();
   }
 
   /** Drops the connection and stays away until connect(). */
   suspend() {
-    if (this.#state === 'idle' || this.#state === 'closed') return;
+    if (this.#state === 'closed') return;
     this.#drop();
     this.#changeState('suspended');
   }
@@ -92,22 +95,24 @@ export class Lifecycle {
     );
     this.#changeState('connecting', { attempt: this.#options.backoff.attempts });
     try {
-      const token = await this.#askForToken();
-      if (attempt === this.#attempt) this.#open(token);
+      const source = this.#token;
+      const token = await (typeof source === 'function' ? source(this.#tokenRequest()) : source);
+      if (attempt !== this.#attempt) return;
+      if (typeof source === 'function' && (token === null || token === undefined)) {
+        this.stop({ code: TOKEN_ENDED, reason: 'no token was given' });
+      } else {
+        this.#open(token);
+      }
     } catch (error) {
       if (attempt === this.#attempt) this.#lost({ code: ABNORMAL, reason: 'no connection could be made', error });
     }
   }
 
-  #askForToken() {
-    return typeof this.#token === 'function' ? this.#token({ hasEnded: this.#hasTokenEnded }) : this.#token;
+  #tokenRequest() {
+    return { hasEnded: this.#hasTokenEnded, failures: this.#failures };
   }
 
   #open(token) {
-    if (typeof this.#token === 'function' && (token === null || token === undefined)) {
-      this.stop({ code: TOKEN_ENDED, reason: 'no token was given' });
-      return;
-    }
     this.#connection = new Connection({
       WebSocket: this.#options.WebSocket,
       url: this.#hooks.address(token),
@@ -132,6 +137,7 @@ export class Lifecycle {
     this.#options.clock.clearTimeout(this.#attemptTimer);
     this.#welcomedAt = this.#options.clock.now();
     this.#hasTokenEnded = false;
+    this.#failures = 0;
     this.#liveness.start({
       timeout: welcome.heartbeat?.timeout_ms || this.#options.silenceTimeout,
       patience: this.#options.pingTimeout,
@@ -143,7 +149,8 @@ export class Lifecycle {
   #lost({ code, reason, error = null }) {
     const { clock, backoff, stableAfter } = this.#options;
     // A server that welcomes and then throws out at once is not back yet.
-    if (this.#welcomedAt !== null && clock.now() - this.#welcomedAt >= stableAfter) backoff.reset();
+    if (this.#welcomedAt === null) this.#failures += 1;
+    else if (clock.now() - this.#welcomedAt >= stableAfter) backoff.reset();
     this.#drop();
     const decision = decideAfterClose(code);
     if (decision.forgetSession) this.#hooks.onForget();

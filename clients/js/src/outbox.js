@@ -8,30 +8,33 @@ import { SwitchboardError, closed, unknownOutcome } from './errors.js';
  */
 export const Repeat = Object.freeze({ sameSession: 'same-session', always: 'always', never: 'never' });
 
-/** A session remembers the ids of its last 100 publishes; more than that unanswered could be delivered twice. */
-const MOST_UNANSWERED_PUBLISHES = 100;
-
-/** Keeps what is to be sent in order, what was sent until its answer comes, and the promises of both. */
+/**
+ * Keeps what is to be sent in order, what was sent until its answer comes, and the promises of both. What is refused because
+ * of the rate was not done, and is sent again when the pacer allows it, but for an App's own.
+ */
 export class Outbox {
   #write;
+  #pacer;
   #mostQueued;
   #mostQueuedBytes;
-  #queue = [];
+  #queue = []; // in the order of `order`
+  #queued = 0; // those of them that were never sent, which alone count
   #queuedBytes = 0;
   #unanswered = new Map();
-  #unansweredPublishes = 0;
+  #lastOrder = 0;
   #keys = new Set();
   #isOpen = false;
 
   /** `write(frame)` hands a frame to the socket and returns false when the socket does not take it. */
-  constructor({ write, mostQueued, mostQueuedBytes }) {
+  constructor({ write, pacer, mostQueued, mostQueuedBytes }) {
     this.#write = write;
+    this.#pacer = pacer;
     this.#mostQueued = mostQueued;
     this.#mostQueuedBytes = mostQueuedBytes;
   }
 
   get queued() {
-    return this.#queue.length;
+    return this.#queued;
   }
 
   get unanswered() {
@@ -46,11 +49,13 @@ export class Outbox {
         reject(new SwitchboardError('duplicate-id', 'Another request with this id is still unanswered.'));
         return;
       }
-      this.#queue.push({ frame, size, key, repeat, resolve, reject });
+      this.#lastOrder += 1;
+      this.#queue.push({ frame, size, key, repeat, resolve, reject, order: this.#lastOrder, wasSent: false, mayBeDone: false });
+      this.#queued += 1;
       this.#queuedBytes += size;
       if (key !== null) this.#keys.add(key);
-      this.#flush();
-      if (this.#queue.length > this.#mostQueued || this.#queuedBytes > this.#mostQueuedBytes) this.#refuseNewest();
+      this.flush();
+      if (this.#queued > this.#mostQueued || this.#queuedBytes > this.#mostQueuedBytes) this.#refuseNewest();
     });
     // A caller that does not care about the outcome must not end a Node process by that.
     promise.catch(() => {});
@@ -60,79 +65,97 @@ export class Outbox {
   /** The connection is there. */
   open(sessionFound) {
     this.#isOpen = true;
-    for (const entry of [...this.#unanswered.values()]) {
-      if (sessionFound) this.#write(entry.frame);
-      else this.#take(entry.key).reject(unknownOutcome());
+    if (!sessionFound) {
+      const lost = this.#queue.filter(({ mayBeDone }) => mayBeDone);
+      this.#queue = this.#queue.filter(({ mayBeDone }) => !mayBeDone);
+      for (const entry of lost) {
+        this.#keys.delete(entry.key);
+        entry.reject(unknownOutcome());
+      }
     }
-    this.#flush();
+    this.flush();
   }
 
   /** The connection is gone, perhaps not for long. */
   cut() {
     this.#isOpen = false;
-    const askAgain = [];
-    for (const entry of [...this.#unanswered.values()]) {
-      if (entry.repeat === Repeat.sameSession) continue;
-      this.#take(entry.key);
+    const cutOff = [...this.#unanswered.values()];
+    this.#unanswered.clear();
+    for (const entry of cutOff) {
       if (entry.repeat === Repeat.never) {
+        this.#keys.delete(entry.key);
         entry.reject(unknownOutcome());
-        continue;
+      } else {
+        entry.mayBeDone = entry.repeat === Repeat.sameSession;
+        this.#putBack(entry);
       }
-      this.#keys.add(entry.key);
-      this.#queuedBytes += entry.size;
-      askAgain.push(entry);
     }
-    this.#queue.unshift(...askAgain);
   }
 
   /** The client has stopped: nothing is sent any more. */
   stop() {
     this.#isOpen = false;
     for (const entry of this.#unanswered.values()) entry.reject(unknownOutcome());
-    for (const entry of this.#queue) entry.reject(closed());
+    for (const entry of this.#queue) entry.reject(entry.mayBeDone ? unknownOutcome() : closed());
     this.#unanswered.clear();
-    this.#unansweredPublishes = 0;
     this.#keys.clear();
     this.#queue = [];
+    this.#queued = 0;
     this.#queuedBytes = 0;
   }
 
   /** Takes in an answer or an error; false when nobody asked for it. */
   settle(key, frame) {
-    const entry = this.#take(key);
-    if (entry === null) return false;
+    const entry = this.#unanswered.get(key);
+    if (entry === undefined) return false;
+    this.#unanswered.delete(key);
+    const isPaced = entry.repeat !== Repeat.never;
+    if (isPaced) this.#pacer.answered();
+    if (frame.code === 'rate.limited' && frame.type === 'error') {
+      this.#pacer.limited();
+      if (isPaced) {
+        this.#putBack(entry);
+        return true;
+      }
+    }
+    this.#keys.delete(key);
     if (frame.type === 'error') entry.reject(SwitchboardError.fromFrame(frame));
     else entry.resolve(frame);
-    this.#flush();
     return true;
   }
 
-  #take(key) {
-    const entry = this.#unanswered.get(key);
-    if (entry === undefined) return null;
-    this.#unanswered.delete(key);
-    this.#keys.delete(key);
-    if (entry.repeat === Repeat.sameSession) this.#unansweredPublishes -= 1;
-    return entry;
-  }
-
-  #flush() {
+  /** Sends what may be sent. */
+  flush() {
     while (this.#isOpen && this.#queue.length > 0) {
       const entry = this.#queue[0];
-      const isPublish = entry.repeat === Repeat.sameSession;
-      if (isPublish && this.#unansweredPublishes >= MOST_UNANSWERED_PUBLISHES) return;
+      // An App may take its time with what is its own; the server answers the rest at once.
+      const isPaced = entry.repeat !== Repeat.never;
+      if (isPaced ? !this.#pacer.mayAsk : this.#pacer.isPausing) return;
       if (!this.#write(entry.frame)) return;
       this.#queue.shift();
-      this.#queuedBytes -= entry.size;
-      if (isPublish) this.#unansweredPublishes += 1;
+      this.#leave(entry);
+      entry.wasSent = true;
+      if (isPaced) this.#pacer.asked();
       if (entry.key === null) entry.resolve();
       else this.#unanswered.set(entry.key, entry);
     }
   }
 
+  /** To where it was, before all that was added later. */
+  #putBack(entry) {
+    const later = this.#queue.findIndex(({ order }) => order > entry.order);
+    this.#queue.splice(later === -1 ? this.#queue.length : later, 0, entry);
+  }
+
+  #leave({ wasSent, size }) {
+    if (wasSent) return;
+    this.#queued -= 1;
+    this.#queuedBytes -= size;
+  }
+
   #refuseNewest() {
     const entry = this.#queue.pop();
-    this.#queuedBytes -= entry.size;
+    this.#leave(entry);
     this.#keys.delete(entry.key);
     entry.reject(new SwitchboardError('queue-full', 'Too much is waiting to be sent; this was not.'));
   }

@@ -5,8 +5,10 @@ import { Channels } from './channels.js';
 import { Emitter } from './emitter.js';
 import { systemClock, systemEnvironment } from './environment.js';
 import { SwitchboardError, closed } from './errors.js';
+import { checkChannel, checkFrame, checkId } from './frames.js';
 import { Lifecycle } from './lifecycle.js';
 import { Outbox, Repeat } from './outbox.js';
+import { Pacer } from './pacer.js';
 import { Session } from './session.js';
 
 const defaults = Object.freeze({
@@ -43,6 +45,7 @@ export class ReconnectingWebSocket {
   #events = new Emitter();
   #session;
   #lifecycle;
+  #pacer;
   #outbox;
   #channels;
   #acknowledgeEvery;
@@ -70,9 +73,11 @@ export class ReconnectingWebSocket {
       this.#lifecycleHooks(),
     );
     const write = (frame) => this.#lifecycle.write(frame);
-    this.#outbox = new Outbox({ write, mostQueued: settings.maxQueued, mostQueuedBytes: settings.maxQueuedBytes });
+    const pacer = new Pacer({ clock, random, onReady: () => this.#flush() });
+    this.#pacer = pacer;
+    this.#outbox = new Outbox({ write, pacer, mostQueued: settings.maxQueued, mostQueuedBytes: settings.maxQueuedBytes });
     this.#channels = new Channels({
-      write, clock, random, nextId: () => this.#nextId(), onRevoked: (event) => this.#events.emit('unsubscribed', event),
+      write, pacer, nextId: () => this.#nextId(), onRevoked: (event) => this.#events.emit('unsubscribed', event),
     });
     // Later, so that listeners can be there before the first event.
     if (!options.startClosed) queueMicrotask(() => { if (this.state === 'idle') this.connect(); });
@@ -108,16 +113,18 @@ export class ReconnectingWebSocket {
 
   publish(channel, data) {
     return this.#unlessClosed(() => {
+      checkChannel(channel);
       const text = JSON.stringify(data); // now, so that a repetition has the same bytes whatever became of the object
       if (text === undefined) throw new TypeError('what is published must have a JSON form');
       const key = JSON.stringify(this.#nextId());
       const frame = `{"action":"publish","channel":${JSON.stringify(channel)},"data":${text},"id":${key}}`;
-      return this.#outbox.add(frame, { key, repeat: Repeat.sameSession });
+      return this.#outbox.add(checkFrame(frame), { key, repeat: Repeat.sameSession });
     });
   }
 
   presence(channel) {
     return this.#unlessClosed(() => {
+      checkChannel(channel);
       const id = this.#nextId();
       const frame = JSON.stringify({ action: 'presence', channel, id });
       return this.#outbox.add(frame, { key: JSON.stringify(id), repeat: Repeat.always });
@@ -129,8 +136,8 @@ export class ReconnectingWebSocket {
       if (typeof message !== 'object' || message === null || Array.isArray(message)) {
         throw new TypeError('send takes an object');
       }
-      const key = message.id === undefined ? null : JSON.stringify(message.id);
-      return this.#outbox.add(JSON.stringify(message), { key });
+      const key = message.id === undefined ? null : checkId(message.id);
+      return this.#outbox.add(checkFrame(JSON.stringify(message)), { key });
     });
   }
 
@@ -148,6 +155,12 @@ export class ReconnectingWebSocket {
       promise.catch(() => {});
       return promise;
     }
+  }
+
+  /** Subscriptions first: what is published may be meant to be heard. */
+  #flush() {
+    this.#channels.flush();
+    this.#outbox.flush();
   }
 
   #nextId() {
@@ -169,6 +182,7 @@ export class ReconnectingWebSocket {
         this.#events.emit('state', change);
       },
       onDown: () => {
+        this.#pacer.cut();
         this.#outbox.cut();
         this.#channels.cut();
       },
@@ -205,7 +219,7 @@ export class ReconnectingWebSocket {
   #receiveText(text) {
     const frame = parseObject(text);
     if (frame === null) this.#report('a text frame was not a JSON object');
-    else if (frame.seq !== undefined && frame.type !== 'pong') this.#receiveNumbered(frame);
+    else if (frame.seq !== undefined) this.#receiveNumbered(frame);
     else this.#receiveControl(frame);
   }
 
@@ -213,10 +227,14 @@ export class ReconnectingWebSocket {
     if (frame.type === 'ping') return this.#acknowledge();
     if (frame.type === 'pong') return undefined;
     if (frame.id !== undefined) {
-      if (this.#channels.settle(frame.id, frame) || this.#outbox.settle(JSON.stringify(frame.id), frame)) return undefined;
+      if (this.#channels.settle(frame.id, frame) || this.#outbox.settle(JSON.stringify(frame.id), frame)) return this.#flush();
     }
-    if (frame.type === 'error') return this.#events.emit('error', SwitchboardError.fromFrame(frame));
-    if (frame.status === 'unsubscribed') return this.#channels.revoke(frame.channel, frame.code);
+    if (frame.type === 'error') {
+      if (frame.code === 'rate.limited') this.#pacer.limited();
+      return this.#events.emit('error', SwitchboardError.fromFrame(frame));
+    }
+    // One with an id answers what was asked on an earlier connection, and was asked anew.
+    if (frame.status === 'unsubscribed' && frame.id === undefined) return this.#channels.revoke(frame.channel, frame.code);
     return undefined; // a second answer to a publish that was sent twice
   }
 

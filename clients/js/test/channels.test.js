@@ -231,6 +231,50 @@ test('a subscribe refused for its rate is asked again a little later', async () 
   assert.equal((await promise).status, 'subscribed');
 });
 
+test('many channels are asked for a few at a time, before what else waits', async () => {
+  const h = await start();
+  const promises = Array.from({ length: 40 }, (_, place) => h.client.subscribe(`c${place}`, ignore));
+  h.client.publish('c0', 1);
+  h.socket.welcome();
+  assert.equal(h.socket.sent.length, 8);
+  for (let place = 0; place < h.socket.sent.length; place += 1) {
+    const { action, channel, id } = h.socket.sent[place];
+    h.socket.receive({ status: action === 'subscribe' ? 'subscribed' : 'published', channel, id });
+  }
+  await Promise.all(promises);
+  assert.deepEqual(h.socket.sent.map(({ action }) => action), [...Array(40).fill('subscribe'), 'publish']);
+});
+
+test('subscribing for a session that has gone waits for the answer in the next', async () => {
+  const h = await subscribed();
+  h.socket.end();
+  const promise = h.client.subscribe('c', ignore);
+  assert.equal((await outcome(promise)).status, 'open');
+  await h.reconnect({ session: 's2', missed: null });
+  h.socket.receive({ type: 'error', code: 'subscribe.denied', message: 'no', id: h.socket.sent[0].id });
+  assert.equal((await outcome(promise)).code, 'subscribe.denied');
+  const kept = await subscribed();
+  kept.socket.end();
+  const other = kept.client.subscribe('c', ignore);
+  await kept.reconnect({ recovered: true });
+  assert.equal((await other).status, 'subscribed');
+});
+
+test('the late answer to an unsubscribe of the connection before ends no new subscription', async () => {
+  const heard = [];
+  const h = await subscribed();
+  h.client.unsubscribe('c');
+  const { id } = h.socket.sent[1];
+  h.socket.end();
+  const promise = h.client.subscribe('c', (data) => heard.push(data));
+  await h.reconnect({ recovered: true });
+  h.socket.receive({ status: 'unsubscribed', channel: 'c', id });
+  h.socket.answerAll('subscribe', 'subscribed');
+  assert.equal((await promise).status, 'subscribed');
+  h.socket.receive({ seq: 1, type: 'message', channel: 'c', data: 1 });
+  assert.deepEqual(heard, [1]);
+});
+
 test('closed: pending ones are rejected, confirmed ones are there again with a new connection', async () => {
   const h = await subscribed();
   const pending = h.client.subscribe('d', ignore);

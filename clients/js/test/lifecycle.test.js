@@ -293,3 +293,47 @@ test('a URL may be http and have a query; another scheme is refused', async () =
 test('where there is no WebSocket, the constructor says what to do', { skip: 'WebSocket' in globalThis }, () => {
   assert.throws(() => new ReconnectingWebSocket('ws://a.test/'), /options\.WebSocket/);
 });
+
+test('suspended before the first attempt: there is none', async () => {
+  const WebSocket = class { constructor() { throw new Error('there is to be no socket'); } };
+  const client = new ReconnectingWebSocket('ws://a.test/ws', { WebSocket });
+  client.suspend();
+  await settled();
+  assert.equal(client.state, 'suspended');
+  client.close();
+});
+
+test('the pause after 1008 is kept over a suspend', async () => {
+  const h = await start();
+  h.socket.welcome();
+  h.socket.end(1008);
+  h.client.suspend();
+  await h.clock.advance(10_000);
+  h.client.connect();
+  await settled();
+  assert.deepEqual([h.client.state, h.lastState.delay], ['waiting', 20_000]);
+  await h.clock.advance(20_000);
+  assert.equal(h.sockets.length, 2);
+});
+
+test('a token function set for the next attempt does not disturb the one under way', async () => {
+  const h = await start({ token: undefined });
+  h.client.close();
+  h.client.connect();
+  h.client.setToken(() => 'bob');
+  await settled();
+  assert.equal(h.client.state, 'connecting');
+  assert.equal(h.socket.query('token'), null);
+});
+
+test('a token function is told how many attempts have come to nothing', async () => {
+  const asked = [];
+  const h = await start({ token: (request) => { asked.push(request); return 'ann'; } });
+  h.socket.end();
+  await h.clock.advance(h.lastState.delay);
+  h.socket.end();
+  await h.reconnect();
+  h.socket.end();
+  await h.clock.advance(h.lastState.delay);
+  assert.deepEqual(asked.map(({ failures }) => failures), [0, 1, 2, 0]);
+});

@@ -173,13 +173,117 @@ test('an id refused with a full queue is free again', async () => {
   assert.equal((await outcome(h.client.send({ id: 'x' }))).status, 'open');
 });
 
-test('no more publishes are unanswered than a session remembers ids', async () => {
+const limited = ({ socket }, { id }) => socket.receive({ type: 'error', code: 'rate.limited', message: 'slow', id });
+const published = ({ socket }, { id, channel }) => socket.receive({ status: 'published', channel, id });
+
+test('few requests are unanswered at first, more as answers come, and never so many that a session forgets ids', async () => {
   const h = await connected();
-  for (let count = 0; count < 150; count += 1) h.client.publish('c', count);
-  assert.equal(h.socket.of('publish').length, 100);
-  h.socket.receive({ status: 'published', channel: 'c', id: h.socket.sent[0].id });
-  assert.equal(h.socket.of('publish').length, 101);
-  assert.equal(h.socket.sent[100].data, 100);
+  for (let count = 0; count < 200; count += 1) h.client.publish('c', count);
+  assert.equal(h.socket.sent.length, 8);
+  for (let count = 0; count < 42; count += 1) published(h, h.socket.sent[count]);
+  assert.equal(h.socket.sent.length, 42 + 50);
+  published(h, h.socket.sent[42]);
+  assert.equal(h.socket.sent.length, 43 + 50);
+  assert.deepEqual(h.socket.sent.map(({ data }) => data), Array.from({ length: 93 }, (_, place) => place));
+});
+
+test('what an App has been sent by id holds nothing up', async () => {
+  const h = await connected();
+  for (let id = 0; id < 100; id += 1) h.client.send({ action: 'think', id });
+  h.client.publish('c', 1);
+  assert.equal(h.socket.of('publish').length, 1);
+});
+
+test('a publish refused for its rate is sent again a little later, in its place, and then one at a time', async () => {
+  const h = await connected();
+  const promises = [1, 2, 3].map((data) => h.client.publish('c', data));
+  const requests = [...h.socket.sent];
+  published(h, requests[0]);
+  limited(h, requests[1]);
+  promises.push(h.client.publish('c', 4), h.client.send({ hello: 1 }));
+  limited(h, requests[2]);
+  await h.clock.advance(1_499);
+  assert.equal(h.socket.sent.length, 3);
+  await h.clock.advance(1);
+  assert.deepEqual(h.socket.sent.slice(3), [requests[1]]);
+  published(h, requests[1]);
+  assert.deepEqual(h.socket.sent.slice(4).map(({ data, hello }) => data ?? { hello }), [3, 4, { hello: 1 }]);
+  h.socket.answerAll('publish', 'published');
+  await Promise.all(promises);
+});
+
+test('a question refused for its rate is asked again; a message to the App is not, but all pauses', async () => {
+  const h = await connected();
+  const question = h.client.presence('c');
+  limited(h, h.socket.sent[0]);
+  await h.clock.advance(1_500);
+  assert.equal(h.socket.of('presence').length, 2);
+  assert.equal((await outcome(question)).status, 'open');
+  const message = h.client.send({ action: 'think', id: 1 });
+  limited(h, { id: 1 });
+  assert.equal((await outcome(message)).code, 'rate.limited');
+  h.client.send({ hello: 1 });
+  h.client.sendBinary(1);
+  assert.equal(h.socket.sent.length, 3);
+  await h.clock.advance(1_500);
+  assert.equal(h.socket.sent.length, 5);
+});
+
+test('what is refused without an id pauses all, and is told', async () => {
+  const h = await connected();
+  h.client.send({ hello: 1 });
+  h.socket.receive({ type: 'error', code: 'rate.limited', message: 'slow' });
+  h.client.publish('c', 1);
+  assert.equal(h.socket.sent.length, 1);
+  assert.deepEqual(h.events.error.map(({ code }) => code), ['rate.limited']);
+  await h.clock.advance(1_500);
+  assert.equal(h.socket.sent.length, 2);
+});
+
+test('a publish that was cut off, and is refused for its rate then, is not forgotten to be uncertain', async () => {
+  const h = await connected();
+  const promise = h.client.publish('c', 1);
+  h.socket.end();
+  await h.reconnect({ recovered: true });
+  limited(h, h.socket.sent[0]);
+  h.socket.end();
+  await h.reconnect({ session: 's2', missed: null });
+  assert.equal((await outcome(promise)).code, 'unknown-outcome');
+  assert.deepEqual(h.socket.sent, []);
+});
+
+test('a pause ends with its connection', async () => {
+  const h = await connected();
+  const promise = h.client.publish('c', 1);
+  limited(h, h.socket.sent[0]);
+  h.socket.end();
+  await h.reconnect({ session: 's2', missed: null });
+  assert.deepEqual(h.socket.sent.map(({ data }) => data), [1]); // it was not done, so it is done here
+  published(h, h.socket.sent[0]);
+  assert.equal((await promise).status, 'published');
+  h.client.publish('c', 2);
+  limited(h, h.socket.sent[1]);
+  h.client.close();
+  assert.equal(h.clock.pending, 0);
+});
+
+test('what the server could not read, and would answer without an id, is refused here', async () => {
+  const h = await connected();
+  const half = 'an emoji 😀'.slice(0, -1);
+  const nested = (levels) => JSON.parse('['.repeat(levels) + ']'.repeat(levels));
+  for (const promise of [
+    h.client.publish('c', half), h.client.publish('c', { [half]: 1 }), h.client.publish(half, 1), h.client.presence(half),
+    h.client.subscribe(half, () => {}), h.client.send({ text: half }), h.client.publish(undefined, 1), h.client.publish('', 1),
+    h.client.presence(7), h.client.publish('c', nested(64)), h.client.send({ nested: nested(64) }),
+    ...[null, true, {}, NaN, 'x'.repeat(127), 'é'.repeat(64)].map((id) => h.client.send({ id })),
+  ]) assert.ok((await outcome(promise)).error instanceof TypeError);
+  assert.deepEqual(h.socket.sent, []);
+  const good = ['an emoji 😀', '\\ud83d', '\\\\ud83d', '"[{'.repeat(100), nested(63), '\u0000'];
+  for (const data of good) h.client.publish('c', data);
+  assert.deepEqual(h.socket.sent.map(({ data }) => data), good);
+  h.client.send({ id: 'x'.repeat(126) });
+  h.client.send({ id: 1.5 });
+  assert.equal(h.socket.sent.length, good.length + 2);
 });
 
 test('a socket that no longer takes frames keeps nothing from the next one', async () => {

@@ -208,3 +208,11 @@ test('a message that the listener chokes on is counted, and its neighbours arriv
   assert.deepEqual(seqs(h), [1, 2]);
   assert.throws(thrownLater.mock.calls[0].arguments[0], { message: 'choked' });
 });
+
+test('a numbered message is one, whatever type the App has given it', async () => {
+  const h = await start();
+  h.socket.welcome();
+  for (const [place, type] of ['pong', 'ping', 'welcome', 'error', undefined].entries()) h.socket.receive({ seq: place + 1, type });
+  assert.deepEqual(seqs(h), [1, 2, 3, 4, 5]);
+  assert.equal(h.events.gap.length, 0);
+});
