@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 
-const FIRST = 8;
+const FIRST = 4;
+const GROWTH = 1 / 4; // with each answer: what is under way when a limit of 6 or more is reached is less than that limit
 // Half of the publish ids that a session remembers: of those that are sent again none is forgotten for those behind them.
 const MOST = 50;
 const PAUSE = 1000;
 
 /**
  * How many requests may be unanswered, and when none may be sent. A server's rate limit is not known, and a connection that
- * it refuses too often in a row is closed; so a few are asked at first, one more with each answer, and after a refusal one,
- * in a while.
+ * it refuses as often in a row as it would take messages in a second is closed; so a few are asked at first, more as answers
+ * come, and after a refusal one, in a while.
  */
 export class Pacer {
   #clock;
@@ -31,7 +32,7 @@ export class Pacer {
   }
 
   get mayAsk() {
-    return this.#pause === null && this.#unanswered < this.#most;
+    return this.#pause === null && this.#unanswered + 1 <= this.#most;
   }
 
   asked() {
@@ -40,7 +41,7 @@ export class Pacer {
 
   answered() {
     this.#unanswered -= 1;
-    this.#most = Math.min(this.#most + 1, MOST);
+    this.#most = Math.min(this.#most + GROWTH, MOST);
   }
 
   /** Something was refused because of the rate. */

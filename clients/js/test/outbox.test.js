@@ -178,13 +178,15 @@ const published = ({ socket }, { id, channel }) => socket.receive({ status: 'pub
 
 test('few requests are unanswered at first, more as answers come, and never so many that a session forgets ids', async () => {
   const h = await connected();
-  for (let count = 0; count < 200; count += 1) h.client.publish('c', count);
-  assert.equal(h.socket.sent.length, 8);
-  for (let count = 0; count < 42; count += 1) published(h, h.socket.sent[count]);
-  assert.equal(h.socket.sent.length, 42 + 50);
-  published(h, h.socket.sent[42]);
-  assert.equal(h.socket.sent.length, 43 + 50);
-  assert.deepEqual(h.socket.sent.map(({ data }) => data), Array.from({ length: 93 }, (_, place) => place));
+  for (let count = 0; count < 400; count += 1) h.client.publish('c', count);
+  assert.equal(h.socket.sent.length, 4);
+  for (let count = 0; count < 4; count += 1) published(h, h.socket.sent[count]);
+  assert.equal(h.socket.sent.length, 4 + 5);
+  for (let count = 4; count < 200; count += 1) published(h, h.socket.sent[count]);
+  assert.equal(h.socket.sent.length, 200 + 50);
+  published(h, h.socket.sent[200]);
+  assert.equal(h.socket.sent.length, 201 + 50);
+  assert.deepEqual(h.socket.sent.map(({ data }) => data), Array.from({ length: 251 }, (_, place) => place));
 });
 
 test('what an App has been sent by id holds nothing up', async () => {
@@ -207,7 +209,9 @@ test('a publish refused for its rate is sent again a little later, in its place,
   await h.clock.advance(1);
   assert.deepEqual(h.socket.sent.slice(3), [requests[1]]);
   published(h, requests[1]);
-  assert.deepEqual(h.socket.sent.slice(4).map(({ data, hello }) => data ?? { hello }), [3, 4, { hello: 1 }]);
+  assert.deepEqual(h.socket.sent.slice(4), [requests[2]]);
+  published(h, requests[2]);
+  assert.deepEqual(h.socket.sent.slice(5).map(({ data, hello }) => data ?? { hello }), [4, { hello: 1 }]);
   h.socket.answerAll('publish', 'published');
   await Promise.all(promises);
 });
@@ -279,7 +283,10 @@ test('what the server could not read, and would answer without an id, is refused
   ]) assert.ok((await outcome(promise)).error instanceof TypeError);
   assert.deepEqual(h.socket.sent, []);
   const good = ['an emoji 😀', '\\ud83d', '\\\\ud83d', '"[{'.repeat(100), nested(63), '\u0000'];
-  for (const data of good) h.client.publish('c', data);
+  for (const data of good) {
+    h.client.publish('c', data);
+    published(h, h.socket.sent.at(-1));
+  }
   assert.deepEqual(h.socket.sent.map(({ data }) => data), good);
   h.client.send({ id: 'x'.repeat(126) });
   h.client.send({ id: 1.5 });
