@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,15 @@ std::string missed_text(const Log::Missed& missed) {
   for (const Log::Entry& entry : missed.messages) text += " " + name(entry);
   return text;
 }
+
+/// Even an empty one counts.
+struct Padded {
+  Padded() {
+    if (is_refused) throw std::bad_alloc();
+  }
+  std::size_t size() const { return 16; }
+  static inline bool is_refused = false;
+};
 
 }  // namespace
 
@@ -333,4 +343,55 @@ TEST_CASE("a log that is restored keeps more than its bound, if it was given mor
   log.resume(0);
   log.written(9);
   CHECK(log.kept_count() == 5);
+}
+
+TEST_CASE("a gap counts nothing, whatever an empty message counts") {
+  StatefulConnection<Padded> log;
+  for (int i = 0; i < 2; ++i) log.store_message({});
+  CHECK(log.drop_oldest_unwritten(0));
+  CHECK(log.bytes() == 16);
+  CHECK(log.unwritten_bytes() == 16);
+  log.written(1);
+  CHECK(log.unwritten_bytes() == 16);
+  log.park();
+  CHECK(log.bytes() == 16);
+  std::vector<StatefulConnection<Padded>::Entry> entries;
+  log.for_each_kept([&](const auto& entry) { entries.push_back(entry); });
+  StatefulConnection<Padded> moved;
+  moved.restore(std::move(entries), log.newest_sequence());
+  for (auto* one : {&log, &moved}) {
+    CHECK(one->bytes() == 16);
+    one->resume(0);
+    CHECK(one->unwritten_count() == 2);
+    one->written(1);
+    one->acknowledge(1);
+    CHECK(one->bytes() == 16);
+    one->written(1);
+    one->acknowledge(2);
+    CHECK(one->bytes() == 0);
+  }
+}
+
+TEST_CASE("a log that is parked already is not parked again: its bound stays") {
+  Log log = make_log(2, {.max_messages = 3});
+  log.written(2);
+  log.park();
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 3; ++i) log.store_message("more");
+    log.park();
+  }
+  CHECK(log.kept_count() == 3);
+}
+
+TEST_CASE("a message for which there is no memory has no number") {
+  StatefulConnection<Padded> log;
+  log.store_message({});
+  const Padded second;
+  Padded::is_refused = true;  // the log needs more room, and makes empty ones for it
+  CHECK_THROWS_AS(log.store_message(second), std::bad_alloc);
+  Padded::is_refused = false;
+  CHECK(log.newest_sequence() == Sequence(1));
+  CHECK(log.bytes() == 16);
+  CHECK(log.unwritten_bytes() == 16);
+  CHECK(log.store_message({}) == Sequence(2));
 }

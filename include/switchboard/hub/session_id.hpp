@@ -12,6 +12,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <switchboard/requirements.hpp>
+
 namespace switchboard::inline v1 {
 
 /// Names a session to its client: 128 random bits, then the shard, and where nodes are linked the node, that

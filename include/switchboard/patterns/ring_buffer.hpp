@@ -30,7 +30,7 @@ class RingBuffer {
   RingBuffer& operator=(const RingBuffer&) = delete;
   ~RingBuffer() { clear(); }
 
-  /// How many elements there are: at most 2^32 - 1.
+  /// How many elements there are: at most 2^30.
   std::size_t size() const { return size_; }
   /// Whether `front`, `back` and `pop_front` must not be called.
   bool empty() const { return size_ == 0; }
@@ -97,6 +97,7 @@ class RingBuffer {
   std::size_t wrap(std::size_t i) const { return (first_ + i) & (capacity_ - 1); }
 
   void grow() {
+    if (capacity_ > UINT32_MAX / 4) throw std::bad_alloc();
     const std::uint32_t capacity = capacity_ * 4;
     auto slots = std::make_unique<T[]>(capacity);
     for (std::size_t i = 0; i < size_; ++i) slots[i] = std::move((*this)[i]);

@@ -24,12 +24,12 @@ struct MessageTraits {
   /// Of messages with one key only the newest is kept by `conflate_unwritten`; 0: not to be conflated.
   static std::uint64_t conflation_key(const Message&) { return 0; }
 };
-/// Of the messages that a hub sends; null is the message of a gap.
+/// Of the messages that a hub sends. None is null.
 template <>
 struct MessageTraits<EncodedMessage::Ptr> {
-  /// EncodedMessage::size; a gap counts nothing.
-  static std::size_t size(const EncodedMessage::Ptr& message) { return message ? message->size() : 0; }
-  /// EncodedMessage::conflation_key. `message` is not null.
+  /// EncodedMessage::size.
+  static std::size_t size(const EncodedMessage::Ptr& message) { return message->size(); }
+  /// EncodedMessage::conflation_key.
   static std::uint64_t conflation_key(const EncodedMessage::Ptr& message) {
     return message->conflation_key();
   }
@@ -86,11 +86,11 @@ class StatefulConnection {
   /// Appends a message and returns its number. Never refuses: bounding what is unwritten is the caller's
   /// decision.
   Sequence store_message(Message message) {
-    newest_ = newest_.next();
     const std::size_t size = Traits::size(message);
+    entries_.push_back({std::move(message), newest_.next()});  // which may throw: no number without an entry
+    newest_ = newest_.next();
     bytes_ += size;
     if (!parked_) unwritten_bytes_ += size;
-    entries_.push_back({std::move(message), newest_});
 #ifdef SWITCHBOARD_PLANTED_BUG
     if (SWITCHBOARD_PLANTED_BUG == 1 && !parked_ && replay_count() > 0)
       for (std::size_t i = entries_.size() - 1; i > written_; --i) std::swap(entries_[i], entries_[i - 1]);
@@ -135,7 +135,7 @@ class StatefulConnection {
   void written(std::size_t count) {
     for (; count > 0; --count) {
       const Entry& entry = entries_[written_++];
-      if (entry.sequence > replayed_until_) unwritten_bytes_ -= Traits::size(entry.message);
+      if (entry.sequence > replayed_until_) unwritten_bytes_ -= size_of(entry);
     }
     trim();
   }
@@ -148,12 +148,13 @@ class StatefulConnection {
 
   /// The socket is gone. From now on the bound is the replay bound plus what is unwritten at this moment. Of
   /// a replay that is unwritten again no more counts than was beyond the replay bound before: a client that
-  /// comes back again and again without reading makes the log no larger.
+  /// comes back again and again without reading makes the log no larger. Nothing, if it is parked already.
   void park() {
+    if (parked_) return;
     parked_ = true;
     std::size_t replay_bytes = 0;
     const std::size_t replay = replay_count();
-    for (std::size_t i = 0; i < replay; ++i) replay_bytes += Traits::size(unwritten(i).message);
+    for (std::size_t i = 0; i < replay; ++i) replay_bytes += size_of(unwritten(i));
     const std::size_t newer = unwritten_count() - replay;
     extra_messages_ = std::min(replay + newer, std::max(extra_messages_, newer));
     extra_bytes_ = std::min(replay_bytes + unwritten_bytes_, std::max(extra_bytes_, unwritten_bytes_));
@@ -196,7 +197,7 @@ class StatefulConnection {
   /// message it ever had. Numbers must rise, and none be above `newest`.
   void restore(std::vector<Entry> entries, Sequence newest) {
     for (Entry& entry : entries) {
-      bytes_ += Traits::size(entry.message);
+      bytes_ += size_of(entry);
       entries_.push_back(std::move(entry));
     }
     newest_ = newest;
@@ -247,6 +248,11 @@ class StatefulConnection {
   }
 
  private:
+  /// A gap counts nothing.
+  static std::size_t size_of(const Entry& entry) {
+    return entry.missed > 0 ? 0 : Traits::size(entry.message);
+  }
+
   std::size_t index_after(Sequence last_seq) const {
     std::size_t low = 0, high = entries_.size();
     while (low < high) {
@@ -300,7 +306,7 @@ class StatefulConnection {
   }
 
   void pop_front() {
-    bytes_ -= Traits::size(entries_.front().message);
+    bytes_ -= size_of(entries_.front());
     entries_.pop_front();
     if (written_ > 0) --written_;
   }
