@@ -3,6 +3,7 @@
 #include <mutex>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,8 @@ enum class Fault {
   swaps_two,
   doubles_some,
   refuses_a_flood_silently,
+  throws_from_publish,
+  throws_from_stop,
   calls_done_inside,
   calls_done_twice,
   calls_done_elsewhere,
@@ -65,7 +68,10 @@ class BrokenBroker {
 
   explicit BrokenBroker(const Options& options) : fault_(options.fault) {}
   Port attach(asio::any_io_executor executor, BrokerSink& sink);
-  void stop() { broker_.stop(); }
+  void stop() {
+    if (fault_ == Fault::throws_from_stop) throw std::runtime_error("the bus has gone");
+    broker_.stop();
+  }
 
  private:
   struct State final : BrokerSink {
@@ -125,6 +131,7 @@ class BrokenBroker::Port {
   }
   void publish(std::string_view channel, Payload message, Done done) {
     const int number = ++state_->published;
+    if (fault() == Fault::throws_from_publish && number > 10) throw 13;
     if (fault() == Fault::delivers_to_everyone || fault() == Fault::delivers_to_the_publisher)
       deliver_wrongly(channel, message);
     if (fault() == Fault::loses_some && number % 1000 == 0) return later(done);
@@ -320,6 +327,17 @@ TEST_CASE("the checks of calls fail for a broker that calls at the wrong time or
       ContainsSubstring("on_gap must tell of its channel"));
   CHECK_THAT(found_by("two publishers and two subscribers on four threads", Fault::doubles_some),
              ContainsSubstring("once and in order"));
+}
+
+TEST_CASE("what a broker throws on a thread of the battery's is a failure, not the end") {
+  CHECK(found_by("stop leaves ports harmless", Fault::throws_from_stop) == "the bus has gone");
+  for (const char* check : {"two publishers and two subscribers on four threads",
+                            "after a subscribe is done every later publish arrives, across threads",
+                            "done is called exactly once"})
+    CHECK_FALSE(found_by(check, Fault::throws_from_publish, 200ms).empty());
+  CHECK_FALSE(found_by("after a subscribe is done every later publish arrives, across threads",
+                       Fault::calls_done_twice, 200ms)
+                  .empty());
 }
 
 TEST_CASE("the checks of presence fail for a table that is wrong") {

@@ -86,3 +86,22 @@ TEST_CASE("a server that breaks RFC 6455 is not let through") {
   CHECK(refuses(encode({.payload = "x", .masked = false, .length_width = 8})));
   CHECK_FALSE(refuses(encode({.payload = "x", .masked = false})));
 }
+
+TEST_CASE("a server's fragments are a message, with control frames between, and nothing follows its Close") {
+  const std::string begin("\x01\x01x", 3), middle(std::string("\x00\x01x", 3)), end("\x80\x01x", 3);
+  const std::string ping = server_frame(Op::ping, ""), text = server_frame(Op::text, "x");
+  const auto read = [](std::string_view bytes) {
+    ServerFrameDecoder decoder;
+    decoder.feed(bytes);
+    int count = 0;
+    while (decoder.next()) ++count;
+    return count;
+  };
+  CHECK(read(begin + ping + middle + end + text + begin + end) == 7);
+  for (const std::string& bytes : {middle, end, begin + text, begin + begin, text + end})
+    CHECK_THROWS_WITH(read(bytes), "the server's fragments are no message");
+  const std::string close = server_frame(Op::close, "");
+  CHECK(read(begin + close) == 2);
+  for (const std::string& bytes : {text, ping, close})
+    CHECK_THROWS_WITH(read(close + bytes), "the server sent a frame behind its Close");
+}

@@ -201,3 +201,23 @@ TEST_CASE("a client that stops reading is blocked, one that is let go of is cut"
   app.run();
   CHECK(app.metrics().connections.value() == 1);
 }
+
+TEST_CASE("a connection that is assigned to closes the one it was") {
+  sb::testing::TestApp<Chat> app;
+  sb::testing::WebSocketTestClient client{app, token};
+  auto ws = client.connect(plain);
+  ws = client.connect(plain);
+  app.run();
+  CHECK(app.metrics().connections.value() == 1);
+  ws.send_json({{"hello", 1}});
+  CHECK(ws.receive_json()["user"] == token);
+}
+
+TEST_CASE("a call that was made before its app ended is forgotten") {
+  sb::testing::TestApp<Chat> app;
+  const sb::ServerHandle handle = app.handle();
+  CHECK_FALSE(handle.publish("news", 1));
+  app.shut_down();
+  app.run();
+  CHECK(handle.publish("news", 2) == sb::errc::stopped);
+}

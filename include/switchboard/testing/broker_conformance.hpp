@@ -97,6 +97,8 @@ std::optional<std::string> run_broker_check(Fixture& fixture, const BrokerCheck<
     return std::nullopt;
   } catch (const std::exception& error) {
     return error.what();
+  } catch (...) {
+    return "something that is no std::exception was thrown";
   }
 }
 

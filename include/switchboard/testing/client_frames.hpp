@@ -65,7 +65,8 @@ struct ServerFrame {
   friend bool operator==(const ServerFrame&, const ServerFrame&) = default;
 };
 
-/// Cuts what a server sent into frames, and holds the server to RFC 6455 while doing so. No I/O.
+/// Cuts what a server sent into frames, and holds the server to RFC 6455's rules for frames and their order
+/// while doing so; not to those for what is in them. No I/O.
 class ServerFrameDecoder {
  public:
   /// Keeps a copy of `bytes`; any piece of the stream, in order.
@@ -95,6 +96,12 @@ class ServerFrameDecoder {
             "the server's length is not in its shortest form");
     require(size >> 63 == 0, "the server set the highest bit of a length");
     if (rest.size() - 2 - width < size) return std::nullopt;
+    require(!has_closed_, "the server sent a frame behind its Close");
+    has_closed_ = opcode == Opcode::close;
+    if (!is_control(opcode)) {
+      require((opcode == Opcode::continuation) == is_in_message_, "the server's fragments are no message");
+      is_in_message_ = !fin;
+    }
 
     const auto payload_size = static_cast<std::size_t>(size);
     taken_ += 2 + width + payload_size;
@@ -111,6 +118,7 @@ class ServerFrameDecoder {
 
   std::string bytes_;
   std::size_t taken_ = 0;
+  bool is_in_message_ = false, has_closed_ = false;
 };
 
 }  // namespace testing

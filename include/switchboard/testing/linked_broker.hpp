@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -65,15 +66,15 @@ class TestNetwork final : public TestParticipant {
 
   /// May be changed while it runs; not the number of servers.
   NetworkOptions& options() { return options_; }
-  /// Asked of each message for each receiver.
+  /// Asked of each message for each receiver. It may cut and restore nodes.
   std::function<TestFate(const TestMessage&)> fate;
   /// Nothing moves by itself any more, only by `step`.
   void set_manual(bool is_manual) { is_manual_ = is_manual; }
   /// One thing arrives, any of those that are due; false if there is none.
   bool step();
 
-  /// The node has lost its servers: calls end in `unavailable`, and nothing arrives, until it is linked again
-  /// and told of the gap.
+  /// The node has lost its servers: calls end in `unavailable`, and nothing more is sent to it, until it is
+  /// linked again and told of the gap. What is under way still arrives.
   void cut(std::string_view node) { set_away(node, true); }
   /// Ends `cut`: subscriptions and presence are made up for, and the node is told of a gap.
   void restore(std::string_view node) { set_away(node, false); }
@@ -89,6 +90,7 @@ class TestNetwork final : public TestParticipant {
     BrokerSink* sink = nullptr;                     ///< the hub
     std::uint64_t id = 0;                           ///< of no other port of this network
     bool is_away = false;                           ///< since `cut`
+    unsigned cuts = 0;                              ///< how often it was cut
     bool is_closed = false;                         ///< since `detach`: nothing reaches its sink
     std::set<std::string, std::less<>> channels;    ///< what it wants, confirmed or not
     std::map<ChannelAndUser, std::string> present;  ///< whom it has entered, with the `info`
@@ -168,12 +170,12 @@ class TestNetwork final : public TestParticipant {
 };
 
 /// The broker of a TestCluster's Apps: it links the nodes of one TestNetwork. For one thread, in virtual
-/// time; without a network it links nothing.
+/// time.
 class LinkedBroker {
  public:
   /// Set by TestCluster for each node.
   struct Options {
-    std::shared_ptr<TestNetwork> network{};  ///< null: one of its own, which links nothing
+    std::shared_ptr<TestNetwork> network{};  ///< needed
     std::string node = "node";               ///< of no other node of the network
   };
 
@@ -184,7 +186,13 @@ class LinkedBroker {
     Port(std::shared_ptr<TestNetwork> network, TestNetwork::PortPtr port)
         : network_(std::move(network)), port_(std::move(port)) {}
     Port(Port&&) noexcept = default;
-    Port& operator=(Port&&) noexcept = default;
+    /// What was here is detached.
+    Port& operator=(Port&& other) noexcept {
+      Port taken(std::move(other));
+      std::swap(network_, taken.network_);
+      std::swap(port_, taken.port_);
+      return *this;
+    }
     ~Port() {
       if (port_) network_->detach(port_);
     }
@@ -222,9 +230,11 @@ class LinkedBroker {
     TestNetwork::PortPtr port_;
   };
 
-  /// Never throws for its options.
-  explicit LinkedBroker(const Options& options)
-      : network_(options.network ? options.network : std::make_shared<TestNetwork>()), node_(options.node) {}
+  /// Throws std::invalid_argument without a network.
+  explicit LinkedBroker(const Options& options) : network_(options.network), node_(options.node) {
+    if (!network_)
+      throw std::invalid_argument("a LinkedBroker needs a TestNetwork: test its App in a TestCluster");
+  }
 
   /// The executor is not used: everything happens in TestWorld::run.
   Port attach(asio::any_io_executor, BrokerSink& sink) { return {network_, network_->attach(node_, sink)}; }
@@ -305,7 +315,7 @@ inline void TestNetwork::subscribe(const PortPtr& port, std::string_view channel
   port->channels.emplace(channel);
   if (refuse_if_away(port, channel, done)) return;
   to_server(port, channel, [this, port, name = std::string(channel), done = std::move(done)] {
-    if (!port->is_closed) {
+    if (!port->is_closed && !port->is_away) {
       auto& subscribers = subscribers_[name];
       if (std::find(subscribers.begin(), subscribers.end(), port) == subscribers.end())
         subscribers.push_back(port);
@@ -318,7 +328,8 @@ inline void TestNetwork::unsubscribe(const PortPtr& port, std::string_view chann
   const auto found = port->channels.find(channel);
   if (found == port->channels.end()) return;
   port->channels.erase(found);
-  to_server(port, channel, [this, port, name = std::string(channel)] {
+  to_server(port, channel, [this, port, name = std::string(channel), cuts = port->cuts] {
+    if (port->cuts != cuts) return;  // it has been unsubscribed by the cut, and since then perhaps subscribed
     const auto subscribers = subscribers_.find(name);
     if (subscribers == subscribers_.end()) return;
     std::erase(subscribers->second, port);
@@ -334,7 +345,7 @@ inline void TestNetwork::publish(const PortPtr& port, std::string_view channel, 
             [this, port, name = std::string(channel), payload = std::move(payload), done = std::move(done)] {
               const auto subscribers = subscribers_.find(name);
               if (subscribers != subscribers_.end())
-                for (const PortPtr& to : subscribers->second)
+                for (const PortPtr& to : std::vector<PortPtr>(subscribers->second))  // `fate` may cut some
                   if (to != port) deliver(port, to, name, payload);
               from_server(port, name, [done] { done({}); });
             });
@@ -393,7 +404,8 @@ inline void TestNetwork::set_away(std::string_view node, bool is_away) {
   for (const PortPtr& port : std::vector<PortPtr>(ports_)) {
     if (port->node != node || port->is_away == is_away) continue;
     port->is_away = is_away;
-    if (is_away) {  // whatever was under way to it is lost
+    if (is_away) {
+      ++port->cuts;
       for (auto& [channel, subscribers] : subscribers_) std::erase(subscribers, port);
       continue;
     }

@@ -204,13 +204,14 @@ class TestApp final : private TestParticipant {
     return true;
   }
 
-  struct Commands final : CommandTarget {
+  struct Commands final : CommandTarget, std::enable_shared_from_this<Commands> {
     explicit Commands(TestApp& test_app) : app(&test_app) {}
     std::error_code post(Command&& command) override {
       if (app == nullptr) return errc::stopped;
-      asio::post(app->world_->context(), [this, moved = std::make_shared<Command>(std::move(command))] {
-        app->hubs_.front()->execute(std::move(*moved));
-      });
+      asio::post(app->world_->context(),
+                 [self = this->shared_from_this(), moved = std::make_shared<Command>(std::move(command))] {
+                   if (self->app != nullptr) self->app->hubs_.front()->execute(std::move(*moved));
+                 });
       return {};
     }
     TestApp* app;

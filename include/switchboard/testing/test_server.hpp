@@ -27,10 +27,11 @@ class TestServer {
         server_(on_loopback(std::move(options)), std::move(factory)),
         thread_([this] { run(); }) {}
 
-  /// Cuts whoever is left.
+  /// Cuts whoever is left. What run() threw, and nobody has had from `stop`, ends the program.
   ~TestServer() {
     server_.stop(Duration::zero());
     if (thread_.joinable()) thread_.join();
+    if (error_) std::rethrow_exception(error_);  // std::terminate, which says what it was
   }
 
   TestServer(const TestServer&) = delete;

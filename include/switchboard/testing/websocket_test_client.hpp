@@ -81,7 +81,13 @@ class TestConnection {
     };
   }
   TestConnection(TestConnection&&) = default;
-  TestConnection& operator=(TestConnection&&) = default;
+  /// The socket that was here is closed.
+  TestConnection& operator=(TestConnection&& other) noexcept {
+    TestConnection taken(std::move(other));
+    std::swap(app_, taken.app_);
+    std::swap(state_, taken.state_);
+    return *this;
+  }
   ~TestConnection() {
     if (state_) state_->socket->client_has_closed = true;
   }

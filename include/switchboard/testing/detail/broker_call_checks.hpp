@@ -127,7 +127,7 @@ void stop_is_harmless(Fixture& fixture) {
   world.subscribe(world[0], "news");
   std::vector<OutcomePtr> outcomes{world[1].publish("news", text("before"))};
   for (std::size_t i = 0; i < world.broker_count(); ++i) {
-    std::thread([&] { world.broker(i).stop(); }).join();
+    on_threads({[&] { world.broker(i).stop(); }});
     world.broker(i).stop();
   }
   for (std::size_t i : {0u, 1u}) {
@@ -252,9 +252,7 @@ void ports_come_and_go_while_others_publish(Fixture& fixture) {
       station.port.reset();
     }
   };
-  std::thread first([&] { come_and_go(0); }), second([&] { come_and_go(1); });
-  first.join();
-  second.join();
+  on_threads({[&] { come_and_go(0); }, [&] { come_and_go(1); }});
   is_over = true;
   require(deaf == 0, "a port attached while others publish must hear them once it has subscribed");
   world.join_threads();

@@ -2,6 +2,7 @@
 // Internal: brokers, ports and threads for broker_conformance's checks.
 #pragma once
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
@@ -31,6 +32,15 @@ inline void require(bool is_so, const std::string& sentence) {
 
 inline Payload text(std::string bytes) {
   return std::make_shared<const std::string>(std::move(bytes));
+}
+
+/// Does all of it at the same time, each on a thread of its own, and throws what the first of them threw.
+inline void on_threads(const std::vector<std::function<void()>>& all) {
+  std::vector<std::future<void>> running;
+  running.reserve(all.size());
+  for (const auto& one : all) running.push_back(std::async(std::launch::async, one));
+  for (auto& one : running) one.wait();
+  for (auto& one : running) one.get();
 }
 
 /// How a call ended, so far.
@@ -118,13 +128,23 @@ class Station final : public BrokerSink {
   void start_thread() {
     work_.emplace(asio::make_work_guard(context));
     context.restart();
-    thread_ = std::thread([this] { context.run(); });
+    thread_ = std::thread([this] {
+      try {
+        context.run();
+      } catch (...) {
+        thrown_ = std::current_exception();
+      }
+    });
   }
   void join_thread() {
     if (!thread_.joinable()) return;
     context.stop();
     thread_.join();
     work_.reset();
+  }
+  /// What a callback, or the port, has thrown on the thread.
+  void rethrow() {
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   }
 
   B& broker() { return broker_; }
@@ -150,6 +170,7 @@ class Station final : public BrokerSink {
   bool is_inside_ = false;
   std::optional<asio::executor_work_guard<asio::io_context::executor_type>> work_;
   std::thread thread_;
+  std::exception_ptr thrown_;
 };
 
 /// Stations in reach of each other.
@@ -171,7 +192,10 @@ class World {
   ~World() {
     for (auto& station : stations_) station->join_thread();
     for (auto& station : stations_) station->port.reset();
-    for (auto& broker : brokers_) broker->stop();
+    for (auto& broker : brokers_) try {
+        broker->stop();
+      } catch (...) {  // `stop leaves ports harmless` is the check that says so
+      }
     brokers_.clear();  // before the contexts that it may still know
   }
 
@@ -220,6 +244,7 @@ class World {
   }
   void join_threads() {
     for (auto& station : stations_) station->join_thread();
+    for (auto& station : stations_) station->rethrow();
   }
   /// Runs `work` on a station's thread and waits for it.
   template <class Work>
