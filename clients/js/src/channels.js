@@ -8,22 +8,26 @@ const Held = Object.freeze({ none: 'none', subscribed: 'subscribed', unknown: 'u
 
 /**
  * Brings what the server holds in line with what the owner wants, one request per channel at a time: after every answer
- * and every new connection the two are compared, and the difference is the next request, as soon as the pacer allows it.
+ * and every new connection the two are compared, and the difference is the next request, when its turn comes.
  */
 export class Channels {
   #write;
   #nextId;
   #pacer;
+  #onWaiting;
   #onRevoked;
   #channels = new Map();
   #requests = new Map();
-  #waiting = new Set(); // channels that have something to ask
+  #waiting = new Map(); // channels that have something to ask, in the order of their places
+  #newestWaiting = 0; // no place among them is behind this one
   #isOpen = false;
 
-  constructor({ write, nextId, pacer, onRevoked }) {
+  /** `onWaiting()` is to call `askNext` when it is a channel's turn. */
+  constructor({ write, nextId, pacer, onWaiting, onRevoked }) {
     this.#write = write;
     this.#nextId = nextId;
     this.#pacer = pacer;
+    this.#onWaiting = onWaiting;
     this.#onRevoked = onRevoked;
   }
 
@@ -36,7 +40,7 @@ export class Channels {
     checkChannel(name);
     if (typeof handler !== 'function') throw new TypeError('subscribe needs a handler');
     const channel = this.#channels.get(name) ?? {
-      name, members: new Set(), waiters: [], held: Held.none, hasPresence: false, request: null, answer: null,
+      name, members: new Set(), waiters: [], held: Held.none, hasPresence: false, request: null, order: 0, answer: null,
     };
     this.#channels.set(name, channel);
     const member = { handler, presence, isConfirmed: false };
@@ -60,7 +64,7 @@ export class Channels {
         channel.held = Held.none;
         channel.hasPresence = false;
       }
-      this.#reconcile(channel);
+      this.#reconcile(channel, 0); // before all else: what is published may be meant to be heard
     }
   }
 
@@ -95,8 +99,11 @@ export class Channels {
     channel.request = null;
     this.#pacer.answered();
     if (frame.type === 'error' && frame.code === 'rate.limited') {
-      this.#pacer.limited(); // not done: asked again later
-    } else if (frame.type === 'error') {
+      this.#pacer.limited(); // not done: asked again later, in its place
+      this.#reconcile(channel, channel.order);
+      return true;
+    }
+    if (frame.type === 'error') {
       this.#failed(channel, request, frame);
     } else {
       channel.held = request.action === 'subscribe' ? Held.subscribed : Held.none;
@@ -108,12 +115,20 @@ export class Channels {
     return true;
   }
 
-  /** Asks what may be asked. */
-  flush() {
-    for (const channel of this.#waiting) {
-      if (!this.#pacer.mayAsk) return;
-      this.#reconcile(channel);
-    }
+  /** The place of what is to be asked next; Infinity if there is nothing. */
+  get nextOrder() {
+    for (const order of this.#waiting.values()) return order;
+    return Infinity;
+  }
+
+  /** Asks it; false if it may not be asked yet. */
+  askNext() {
+    if (!this.#pacer.mayAsk) return false;
+    const [[channel, order]] = this.#waiting;
+    this.#waiting.delete(channel);
+    channel.order = order;
+    this.#ask(channel, this.#difference(channel));
+    return true;
   }
 
   /** The server took a subscription away without being asked. */
@@ -147,13 +162,18 @@ export class Channels {
     return promise;
   }
 
-  #reconcile(channel) {
+  #reconcile(channel, order = this.#pacer.nextOrder()) {
     if (channel.request !== null) return;
-    this.#waiting.delete(channel);
-    const action = this.#difference(channel);
-    if (action === null) this.#settled(channel);
-    else if (this.#isOpen && this.#pacer.mayAsk) this.#ask(channel, action);
-    else if (this.#isOpen) this.#waiting.add(channel);
+    if (this.#difference(channel) === null) {
+      this.#waiting.delete(channel);
+      this.#settled(channel);
+    } else if (this.#isOpen && !this.#waiting.has(channel)) {
+      if (this.#waiting.size === 0) this.#newestWaiting = order;
+      this.#waiting.set(channel, order);
+      if (order >= this.#newestWaiting) this.#newestWaiting = order;
+      else this.#waiting = new Map([...this.#waiting].sort(([, a], [, b]) => a - b));
+      this.#onWaiting();
+    }
   }
 
   #difference(channel) {

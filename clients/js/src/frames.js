@@ -3,6 +3,8 @@
 const MOST_LEVELS = 64;
 const MOST_ID_BYTES = 128;
 
+const [QUOTE, BACKSLASH, OPENING_BRACE, OPENING_BRACKET, CLOSING_BRACE, CLOSING_BRACKET] = [...'"\\{[}]'].map((c) => c.charCodeAt(0));
+
 /** JSON.stringify writes half a surrogate pair as an escape, and a backslash as two. */
 function hasLoneSurrogate(json) {
   if (!json.includes('\\u')) return false;
@@ -12,22 +14,29 @@ function hasLoneSurrogate(json) {
   return false;
 }
 
+function isEscaped(json, place) {
+  let backslashes = 0;
+  while (json.charCodeAt(place - 1 - backslashes) === BACKSLASH) backslashes += 1;
+  return backslashes % 2 === 1;
+}
+
 function levelsOf(json) {
   let level = 0;
   let most = 0;
-  let isInString = false;
   for (let place = 0; place < json.length; place += 1) {
-    const character = json[place];
-    if (isInString) {
-      if (character === '\\') place += 1;
-      else if (character === '"') isInString = false;
-    } else if (character === '"') {
-      isInString = true;
-    } else if (character === '{' || character === '[') {
-      level += 1;
-      most = Math.max(most, level);
-    } else if (character === '}' || character === ']') {
-      level -= 1;
+    switch (json.charCodeAt(place)) {
+      case QUOTE:
+        do place = json.indexOf('"', place + 1); while (isEscaped(json, place));
+        if (place < 0) return most;
+        break;
+      case OPENING_BRACE: case OPENING_BRACKET:
+        level += 1;
+        if (level > most) most = level;
+        break;
+      case CLOSING_BRACE: case CLOSING_BRACKET:
+        level -= 1;
+        break;
+      default:
     }
   }
   return most;

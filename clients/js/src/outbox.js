@@ -9,26 +9,30 @@ import { SwitchboardError, closed, unknownOutcome } from './errors.js';
 export const Repeat = Object.freeze({ sameSession: 'same-session', always: 'always', never: 'never' });
 
 /**
- * Keeps what is to be sent in order, what was sent until its answer comes, and the promises of both. What is refused because
+ * Keeps what is to be sent, in order, what was sent until its answer comes, and the promises of both. What is refused because
  * of the rate was not done, and is sent again when the pacer allows it, but for an App's own.
  */
 export class Outbox {
   #write;
   #pacer;
+  #onAdded;
   #mostQueued;
   #mostQueuedBytes;
   #queue = []; // in the order of `order`
   #queued = 0; // those of them that were never sent, which alone count
   #queuedBytes = 0;
   #unanswered = new Map();
-  #lastOrder = 0;
   #keys = new Set();
   #isOpen = false;
 
-  /** `write(frame)` hands a frame to the socket and returns false when the socket does not take it. */
-  constructor({ write, pacer, mostQueued, mostQueuedBytes }) {
+  /**
+   * `write(frame)` hands a frame to the socket and returns false when the socket does not take it. `onAdded()` is to call
+   * `sendNext` when it is this queue's turn.
+   */
+  constructor({ write, pacer, onAdded, mostQueued, mostQueuedBytes }) {
     this.#write = write;
     this.#pacer = pacer;
+    this.#onAdded = onAdded;
     this.#mostQueued = mostQueued;
     this.#mostQueuedBytes = mostQueuedBytes;
   }
@@ -49,12 +53,12 @@ export class Outbox {
         reject(new SwitchboardError('duplicate-id', 'Another request with this id is still unanswered.'));
         return;
       }
-      this.#lastOrder += 1;
-      this.#queue.push({ frame, size, key, repeat, resolve, reject, order: this.#lastOrder, wasSent: false, mayBeDone: false });
+      const order = this.#pacer.nextOrder();
+      this.#queue.push({ frame, size, key, repeat, resolve, reject, order, wasSent: false, mayBeDone: false });
       this.#queued += 1;
       this.#queuedBytes += size;
       if (key !== null) this.#keys.add(key);
-      this.flush();
+      this.#onAdded();
       if (this.#queued > this.#mostQueued || this.#queuedBytes > this.#mostQueuedBytes) this.#refuseNewest();
     });
     // A caller that does not care about the outcome must not end a Node process by that.
@@ -73,7 +77,6 @@ export class Outbox {
         entry.reject(unknownOutcome());
       }
     }
-    this.flush();
   }
 
   /** The connection is gone, perhaps not for long. */
@@ -124,21 +127,25 @@ export class Outbox {
     return true;
   }
 
-  /** Sends what may be sent. */
-  flush() {
-    while (this.#isOpen && this.#queue.length > 0) {
-      const entry = this.#queue[0];
-      // An App may take its time with what is its own; the server answers the rest at once.
-      const isPaced = entry.repeat !== Repeat.never;
-      if (isPaced ? !this.#pacer.mayAsk : this.#pacer.isPausing) return;
-      if (!this.#write(entry.frame)) return;
-      this.#queue.shift();
-      this.#leave(entry);
-      entry.wasSent = true;
-      if (isPaced) this.#pacer.asked();
-      if (entry.key === null) entry.resolve();
-      else this.#unanswered.set(entry.key, entry);
-    }
+  /** The place of what is to be sent next; Infinity if there is nothing. */
+  get nextOrder() {
+    return this.#queue[0]?.order ?? Infinity;
+  }
+
+  /** Sends it; false if it may not be sent yet. */
+  sendNext() {
+    const entry = this.#queue[0];
+    // An App may take as long as it likes over what is its own.
+    const isPaced = entry.repeat !== Repeat.never;
+    if (!this.#isOpen || (isPaced ? !this.#pacer.mayAsk : this.#pacer.isPausing)) return false;
+    if (!this.#write(entry.frame)) return false;
+    this.#queue.shift();
+    this.#leave(entry);
+    entry.wasSent = true;
+    if (isPaced) this.#pacer.asked();
+    if (entry.key === null) entry.resolve();
+    else this.#unanswered.set(entry.key, entry);
+    return true;
   }
 
   /** To where it was, before all that was added later. */

@@ -1,21 +1,24 @@
 // SPDX-License-Identifier: MIT
 
-const FIRST = 4;
-const GROWTH = 1 / 4; // with each answer: what is under way when a limit of 6 or more is reached is less than that limit
 // Half of the publish ids that a session remembers: of those that are sent again none is forgotten for those behind them.
 const MOST = 50;
+const FIRST = 4;
+const GROWTH = 1 / 4; // with each answer: what is under way when a limit of 6 or more is reached is less than that limit
 const PAUSE = 1000;
 
 /**
- * How many requests may be unanswered, and when none may be sent. A server's rate limit is not known, and a connection that
- * it refuses as often in a row as it would take messages in a second is closed; so a few are asked at first, more as answers
- * come, and after a refusal one, in a while.
+ * In which order, and how many at once, requests are made. A server's rate limit is not known, and a connection that it
+ * refuses as often in a row as it would take messages in a second is closed. So of what has gathered for a new connection
+ * few are unanswered at first, and more as answers come; once a refusal has told that there is a limit that is so for good,
+ * from one on and after a pause.
  */
 export class Pacer {
   #clock;
   #random;
   #onReady;
+  #lastOrder = 0;
   #most = FIRST;
+  #wasLimited = false;
   #unanswered = 0;
   #pause = null;
 
@@ -24,6 +27,12 @@ export class Pacer {
     this.#clock = clock;
     this.#random = random;
     this.#onReady = onReady;
+  }
+
+  /** A place behind all that were given out. */
+  nextOrder() {
+    this.#lastOrder += 1;
+    return this.#lastOrder;
   }
 
   /** Nothing at all may be sent for now. */
@@ -44,8 +53,14 @@ export class Pacer {
     this.#most = Math.min(this.#most + GROWTH, MOST);
   }
 
+  /** Nothing waits any more; what comes now comes as its owner makes it. */
+  drained() {
+    if (!this.#wasLimited) this.#most = MOST;
+  }
+
   /** Something was refused because of the rate. */
   limited() {
+    this.#wasLimited = true;
     this.#most = 1;
     this.#clock.clearTimeout(this.#pause);
     this.#pause = this.#clock.setTimeout(() => {
@@ -59,6 +74,6 @@ export class Pacer {
     this.#clock.clearTimeout(this.#pause);
     this.#pause = null;
     this.#unanswered = 0;
-    this.#most = FIRST;
+    this.#most = Math.min(this.#most, FIRST);
   }
 }

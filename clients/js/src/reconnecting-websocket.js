@@ -75,9 +75,10 @@ export class ReconnectingWebSocket {
     const write = (frame) => this.#lifecycle.write(frame);
     const pacer = new Pacer({ clock, random, onReady: () => this.#flush() });
     this.#pacer = pacer;
-    this.#outbox = new Outbox({ write, pacer, mostQueued: settings.maxQueued, mostQueuedBytes: settings.maxQueuedBytes });
+    const flush = () => this.#flush();
+    this.#outbox = new Outbox({ write, pacer, onAdded: flush, mostQueued: settings.maxQueued, mostQueuedBytes: settings.maxQueuedBytes });
     this.#channels = new Channels({
-      write, pacer, nextId: () => this.#nextId(), onRevoked: (event) => this.#events.emit('unsubscribed', event),
+      write, pacer, nextId: () => this.#nextId(), onWaiting: flush, onRevoked: (event) => this.#events.emit('unsubscribed', event),
     });
     // Later, so that listeners can be there before the first event.
     if (!options.startClosed) queueMicrotask(() => { if (this.state === 'idle') this.connect(); });
@@ -137,7 +138,10 @@ export class ReconnectingWebSocket {
         throw new TypeError('send takes an object');
       }
       const key = message.id === undefined ? null : checkId(message.id);
-      return this.#outbox.add(checkFrame(JSON.stringify(message)), { key });
+      const isHeartbeat = message.action === undefined && (message.type === 'ping' || message.type === 'pong');
+      const frame = JSON.stringify(message);
+      if (isHeartbeat || !frame.startsWith('{')) throw new TypeError('that is no message to an application');
+      return this.#outbox.add(checkFrame(frame), { key });
     });
   }
 
@@ -157,10 +161,14 @@ export class ReconnectingWebSocket {
     }
   }
 
-  /** Subscriptions first: what is published may be meant to be heard. */
+  /** Sends what may be sent, in the order in which it was asked for. */
   #flush() {
-    this.#channels.flush();
-    this.#outbox.flush();
+    for (;;) {
+      const channel = this.#channels.nextOrder;
+      const other = this.#outbox.nextOrder;
+      if (channel === Infinity && other === Infinity) return this.#pacer.drained();
+      if (!(channel < other ? this.#channels.askNext() : this.#outbox.sendNext())) return undefined;
+    }
   }
 
   #nextId() {
@@ -211,6 +219,7 @@ export class ReconnectingWebSocket {
     this.#acknowledged = this.#session.lastSeq;
     this.#channels.open(found);
     this.#outbox.open(found);
+    this.#flush();
     this.#events.emit('state', { state: 'connected', previous: 'connecting', isFirst, isSameSession: found, replayed, missed });
     if (missed !== 0) this.#events.emit('gap', { reason: 'away', missed, channels: null, isSameSession: found });
     else if (!isFirst) this.#events.emit('recovered', { replayed });

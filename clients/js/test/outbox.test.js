@@ -176,9 +176,10 @@ test('an id refused with a full queue is free again', async () => {
 const limited = ({ socket }, { id }) => socket.receive({ type: 'error', code: 'rate.limited', message: 'slow', id });
 const published = ({ socket }, { id, channel }) => socket.receive({ status: 'published', channel, id });
 
-test('few requests are unanswered at first, more as answers come, and never so many that a session forgets ids', async () => {
-  const h = await connected();
+test('of what waited few are unanswered at first, more as answers come, and never so many that a session forgets ids', async () => {
+  const h = await start();
   for (let count = 0; count < 400; count += 1) h.client.publish('c', count);
+  h.socket.welcome();
   assert.equal(h.socket.sent.length, 4);
   for (let count = 0; count < 4; count += 1) published(h, h.socket.sent[count]);
   assert.equal(h.socket.sent.length, 4 + 5);
@@ -187,6 +188,59 @@ test('few requests are unanswered at first, more as answers come, and never so m
   published(h, h.socket.sent[200]);
   assert.equal(h.socket.sent.length, 201 + 50);
   assert.deepEqual(h.socket.sent.map(({ data }) => data), Array.from({ length: 251 }, (_, place) => place));
+});
+
+test('what is made while connected is sent as it comes, until there was a refusal for the rate', async () => {
+  const h = await connected();
+  for (let count = 0; count < 200; count += 1) h.client.publish('c', count);
+  assert.equal(h.socket.sent.length, 50);
+  limited(h, h.socket.sent[0]);
+  for (const request of h.socket.sent.slice(1, 50)) published(h, request);
+  await h.clock.advance(1_500);
+  const before = h.socket.sent.length;
+  assert.equal(before, 50 + 13); // one, and a quarter for each answer
+  h.socket.end();
+  await h.reconnect({ recovered: true });
+  assert.equal(h.socket.sent.length, 4);
+  for (let place = 0; place < h.socket.sent.length; place += 1) published(h, h.socket.sent[place]);
+  assert.equal(h.socket.sent.length, 151); // all that were left
+  h.socket.end();
+  await h.reconnect({ recovered: true });
+  for (let data = 0; data < 200; data += 1) h.client.publish('c', data);
+  assert.equal(h.socket.sent.length, 4);
+});
+
+test('what was learnt of a limit outlives the connection', async () => {
+  const h = await connected();
+  for (let data = 0; data < 10; data += 1) h.client.publish('c', data);
+  limited(h, h.socket.sent[0]);
+  h.socket.end();
+  await h.reconnect({ recovered: true });
+  assert.equal(h.socket.sent.length, 1);
+});
+
+test('all goes out in the order in which it was asked for, whatever it is', async () => {
+  const h = await connected();
+  const order = () => h.socket.sent.map(({ action, channel, data, hello }) => action === 'publish' ? data : action ? `${action} ${channel}` : hello);
+  const subscribed = h.client.subscribe('c', () => {});
+  h.socket.answerAll('subscribe', 'subscribed');
+  await subscribed;
+  h.socket.end();
+  h.client.publish('c', 1);
+  for (const name of ['d', 'e', 'f', 'g', 'h']) h.client.subscribe(name, () => {});
+  h.client.send({ hello: 'world' });
+  for (const data of [2, 3]) h.client.publish('c', data);
+  await h.reconnect({ recovered: true });
+  assert.equal(h.socket.sent.length, 4);
+  h.client.presence('c');
+  h.client.unsubscribe('c');
+  h.client.publish('d', 4);
+  for (let place = 0; place < h.socket.sent.length; place += 1) {
+    const { action, channel, id } = h.socket.sent[place];
+    if (id) h.socket.receive({ status: `${action}d`, channel, id });
+  }
+  assert.deepEqual(order(), ['subscribe d', 'subscribe e', 'subscribe f', 'subscribe g', 'subscribe h', 1, 'world', 2, 3,
+    'presence c', 'unsubscribe c', 4]);
 });
 
 test('what an App has been sent by id holds nothing up', async () => {
@@ -279,6 +333,7 @@ test('what the server could not read, and would answer without an id, is refused
     h.client.publish('c', half), h.client.publish('c', { [half]: 1 }), h.client.publish(half, 1), h.client.presence(half),
     h.client.subscribe(half, () => {}), h.client.send({ text: half }), h.client.publish(undefined, 1), h.client.publish('', 1),
     h.client.presence(7), h.client.publish('c', nested(64)), h.client.send({ nested: nested(64) }),
+    h.client.send({ type: 'ping', id: 1 }), h.client.send({ type: 'pong' }), h.client.send({ toJSON: () => 'x' }),
     ...[null, true, {}, NaN, 'x'.repeat(127), 'é'.repeat(64)].map((id) => h.client.send({ id })),
   ]) assert.ok((await outcome(promise)).error instanceof TypeError);
   assert.deepEqual(h.socket.sent, []);
