@@ -1,4 +1,3 @@
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 # switchboard_asio is made anew by the package's own SwitchboardDependencies.cmake
 install(TARGETS switchboard EXPORT switchboardTargets)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Rooms, who is in them, direct messages and images. A DEMO: the token is the user's name, and whoever says a
-// name is believed.
+// name is believed; in a room also whom a message says that it is from, as the page writes it. A direct
+// message has its sender from the server: where users must not speak for others let rooms work likewise
+// (docs/from_socket_io.md).
 #pragma once
 #include <memory>
 #include <optional>
@@ -45,7 +47,12 @@ struct Chat {
                       "this server knows subscribe, unsubscribe, publish, presence, send and node");
   }
 
-  void binary(sb::BinaryHandlers<Chat>& handlers) { handlers.on(ImageMessage::type, &Chat::relay_image); }
+  void binary(sb::BinaryHandlers<Chat>& handlers) {
+    handlers.on(ImageMessage::type,
+                [this](sb::Connection<Chat> connection, std::span<const std::byte> payload) {
+                  relay_image(connection, payload);
+                });
+  }
 
  private:
   /// {"action":"send","to":"bob","data":…}: each of bob's connections gets
@@ -72,18 +79,19 @@ struct Chat {
   }
 
   /// Goes to all who are subscribed to the room, the sender included if it is. As with publish, it need not
-  /// be.
-  static void relay_image(sb::Connection<Chat> connection, std::span<const std::byte> payload) {
+  /// be; and as the library asks may_publish for a client's own publish only, this does.
+  void relay_image(sb::Connection<Chat> connection, std::span<const std::byte> payload) {
     const auto message = ImageMessage::parse(payload);
     if (!message) {
       connection.reject({}, "image.invalid",
                         "an image is a u16 length of the room's name, the name, and the image");
       return;
     }
-    const auto error = connection.shard().publish_binary(message->room, ImageMessage::type, payload);
     if (const auto bad_name = sb::check_channel(message->room))
-      connection.reject({}, sb::to_string(*bad_name), "the image names no room");
-    else if (error)
+      return void(connection.reject({}, sb::to_string(*bad_name), "the image names no room"));
+    if (!may_publish(connection.user(), message->room))
+      return void(connection.reject({}, "publish.denied", "you may not publish to this room"));
+    if (const auto error = connection.shard().publish_binary(message->room, ImageMessage::type, payload))
       connection.reject({}, "publish.unavailable", error.message());
   }
 };

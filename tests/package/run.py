@@ -93,6 +93,14 @@ def build_and_run_project(options, *definitions):
         raise Failed("it has built no program")
     for program in programs:
         run(program, cwd=build)
+    if not (build / "_deps").exists() and not (build / "switchboard").exists():
+        return
+    for wants_it in ("OFF", "ON"):  # as a part of another project
+        configure(options, project, build, f"-DSWITCHBOARD_SOURCE={SOURCE}", *definitions, *(["-DSWITCHBOARD_INSTALL=ON"] * (wants_it == "ON")))
+        prefix = options.temporary / f"installed-{wants_it}"
+        run(options.cmake, "--install", build, "--prefix", prefix, cwd=build)
+        if (prefix / "include/switchboard").exists() != (wants_it == "ON"):
+            raise Failed(f"what the project installs, with SWITCHBOARD_INSTALL={wants_it}: {list(prefix.rglob('*'))}")
 
 
 def install(options):

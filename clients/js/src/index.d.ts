@@ -45,7 +45,7 @@ export interface Environment {
 export interface Options {
   /** Sent as `?token=`. A string is used until it ends; a function is asked for each attempt. */
   token?: string | TokenFunction;
-  /** Needed where there is no global WebSocket, as in Node 20. */
+  /** Needed where there is no global WebSocket, as in Node before 22. */
   WebSocket?: new (url: string) => WebSocketLike;
   /** Wait for connect(). */
   startClosed?: boolean;
