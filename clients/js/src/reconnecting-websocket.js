@@ -50,6 +50,7 @@ export class ReconnectingWebSocket {
   #channels;
   #acknowledgeEvery;
   #acknowledged = 0;
+  #isGathering = false; // what is to be sent on a new connection
   #idPrefix;
   #lastId = 0;
 
@@ -163,6 +164,7 @@ export class ReconnectingWebSocket {
 
   /** Sends what may be sent, in the order in which it was asked for. */
   #flush() {
+    if (this.#isGathering) return undefined;
     for (;;) {
       const channel = this.#channels.nextOrder;
       const other = this.#outbox.nextOrder;
@@ -217,8 +219,10 @@ export class ReconnectingWebSocket {
   #welcomed(welcome) {
     const { found, isFirst, replayed, missed } = this.#session.begin(welcome);
     this.#acknowledged = this.#session.lastSeq;
+    this.#isGathering = true;
     this.#channels.open(found);
     this.#outbox.open(found);
+    this.#isGathering = false;
     this.#flush();
     this.#events.emit('state', { state: 'connected', previous: 'connecting', isFirst, isSameSession: found, replayed, missed });
     if (missed !== 0) this.#events.emit('gap', { reason: 'away', missed, channels: null, isSameSession: found });
