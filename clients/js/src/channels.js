@@ -86,7 +86,7 @@ export class Channels {
     for (const channel of [...this.#channels.values()]) {
       this.#remove(channel, [...channel.members].filter((member) => !member.isConfirmed), closed());
       for (const waiter of channel.waiters.splice(0)) waiter.reject(closed());
-      if (channel.members.size === 0 && channel.held === Held.none) this.#channels.delete(channel.name);
+      if (channel.members.size === 0 && channel.held === Held.none) this.#forget(channel);
     }
   }
 
@@ -123,8 +123,8 @@ export class Channels {
 
   /** Asks it; false if it may not be asked yet. */
   askNext() {
-    if (!this.#pacer.mayAsk) return false;
     const [[channel, order]] = this.#waiting;
+    if (channel.request !== null || !this.#pacer.mayAsk) return false;
     this.#waiting.delete(channel);
     channel.order = order;
     this.#ask(channel, this.#difference(channel));
@@ -163,10 +163,9 @@ export class Channels {
   }
 
   #reconcile(channel, order = this.#pacer.nextOrder()) {
-    if (channel.request !== null) return;
     if (this.#difference(channel) === null) {
       this.#waiting.delete(channel);
-      this.#settled(channel);
+      if (channel.request === null) this.#settled(channel);
     } else if (this.#isOpen && !this.#waiting.has(channel)) {
       if (this.#waiting.size === 0) this.#newestWaiting = order;
       this.#waiting.set(channel, order);
@@ -176,10 +175,13 @@ export class Channels {
     }
   }
 
-  #difference(channel) {
-    if (channel.members.size === 0) return channel.held === Held.none ? null : 'unsubscribe';
-    const wantsPresence = [...channel.members].some((member) => member.presence !== false);
-    const isEnough = channel.held === Held.subscribed && (channel.hasPresence || !wantsPresence);
+  /** Between what is wanted and what the server will hold once it has answered. */
+  #difference({ members, request, held, hasPresence }) {
+    const willHold = request === null ? held : request.action === 'subscribe' ? Held.subscribed : Held.none;
+    const willHavePresence = request === null ? hasPresence : request.presence;
+    if (members.size === 0) return willHold === Held.none ? null : 'unsubscribe';
+    const wantsPresence = [...members].some((member) => member.presence !== false);
+    const isEnough = willHold === Held.subscribed && (willHavePresence || !wantsPresence);
     return isEnough ? null : 'subscribe';
   }
 
@@ -201,7 +203,12 @@ export class Channels {
       member.isConfirmed = true;
       resolve(channel.answer);
     }
-    if (channel.members.size === 0) this.#channels.delete(channel.name);
+    if (channel.members.size === 0) this.#forget(channel);
+  }
+
+  /** Its owner may have made another of that name meanwhile. */
+  #forget(channel) {
+    if (this.#channels.get(channel.name) === channel) this.#channels.delete(channel.name);
   }
 
   #resolveUnsubscribers(channel) {

@@ -4,7 +4,7 @@
 const MOST = 50;
 const FIRST = 4;
 const GROWTH = 1 / 4; // with each answer: what is under way when a limit of 6 or more is reached is less than that limit
-const PAUSE = 1000;
+const PAUSE = 500; // up to twice that: no longer than a limit's worth of messages takes to be allowed again
 
 /**
  * In which order, and how many at once, requests are made. A server's rate limit is not known, and a connection that it
@@ -50,7 +50,7 @@ export class Pacer {
 
   answered() {
     this.#unanswered -= 1;
-    this.#most = Math.min(this.#most + GROWTH, MOST);
+    this.#most = Math.min(this.#most + GROWTH, this.#wasLimited ? FIRST : MOST);
   }
 
   /** Nothing waits any more; what comes now comes as its owner makes it. */

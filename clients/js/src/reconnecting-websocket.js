@@ -164,7 +164,7 @@ export class ReconnectingWebSocket {
 
   /** Sends what may be sent, in the order in which it was asked for. */
   #flush() {
-    if (this.#isGathering) return undefined;
+    if (this.#isGathering || this.state !== 'connected') return undefined;
     for (;;) {
       const channel = this.#channels.nextOrder;
       const other = this.#outbox.nextOrder;

@@ -223,7 +223,7 @@ test('a subscribe refused for its rate is asked again a little later', async () 
   const h = await connected();
   const promise = h.client.subscribe('c', ignore);
   h.socket.receive({ type: 'error', code: 'rate.limited', message: 'slow', id: h.socket.sent[0].id });
-  await h.clock.advance(1_499);
+  await h.clock.advance(749);
   assert.equal(h.socket.of('subscribe').length, 1);
   await h.clock.advance(1);
   assert.equal(h.socket.of('subscribe').length, 2);
@@ -246,6 +246,48 @@ for (const publishes of [0, 1]) {
     assert.deepEqual(h.socket.sent.map(({ action }) => action), [...Array(40).fill('subscribe'), ...Array(publishes).fill('publish')]);
   });
 }
+
+test('subscribed anew while the unsubscribe is under way: in its place before what is asked after it', async () => {
+  const h = await subscribed();
+  h.client.unsubscribe('c');
+  const promise = h.client.subscribe('c', ignore);
+  h.client.presence('c');
+  h.client.publish('c', 1);
+  assert.deepEqual(h.socket.sent.map(({ action }) => action), ['subscribe', 'unsubscribe']);
+  h.socket.answerAll('unsubscribe', 'unsubscribed');
+  h.socket.receive({ status: 'subscribed', channel: 'c', id: h.socket.sent[2].id });
+  await promise;
+  assert.deepEqual(h.socket.sent.map(({ action }) => action), ['subscribe', 'unsubscribe', 'subscribe', 'presence', 'publish']);
+});
+
+test('a subscription that is replaced as its end is told hears its channel', async () => {
+  const heard = [];
+  const h = await subscribed();
+  h.client.on('unsubscribed', () => {
+    h.client.unsubscribe('c');
+    h.client.subscribe('c', (data) => heard.push(data));
+  });
+  h.socket.receive({ status: 'unsubscribed', channel: 'c', code: 'subscribe.denied' });
+  h.socket.receive({ status: 'subscribed', channel: 'c', id: h.socket.sent.at(-1).id });
+  h.socket.receive({ seq: 1, type: 'message', channel: 'c', data: 1 });
+  assert.deepEqual(heard, [1]);
+  assert.deepEqual(h.client.channels, ['c']);
+});
+
+test('suspended as an end is told: what is asked for meanwhile still waits its turn', async () => {
+  const h = await subscribed();
+  h.client.on('unsubscribed', () => h.client.suspend());
+  h.client.subscribe('d', ignore);
+  h.socket.end();
+  await h.reconnect({ session: 's2', missed: null });
+  h.socket.receive({ type: 'error', code: 'subscribe.denied', message: 'no', id: h.socket.sent[0].id });
+  assert.equal(h.client.state, 'suspended');
+  for (let count = 0; count < 60; count += 1) h.client.publish('c', count);
+  h.client.connect();
+  await settled();
+  h.socket.welcome({ session: 's3', missed: null });
+  assert.equal(h.socket.sent.length, 4);
+});
 
 test('subscribing for a session that has gone waits for the answer in the next', async () => {
   const h = await subscribed();
