@@ -59,6 +59,33 @@ TEST_CASE("two sockets that ask one node for a session elsewhere: the later wins
   CHECK(terms(other.receive_json()) == terms(0, false, 0, nullptr));
 }
 
+TEST_CASE("who claims to have seen more than there is gets a new session, whoever else asks") {
+  for (const bool claims_first : {true, false}) {
+    for (const bool other_goes : {false, true}) {
+      CAPTURE(claims_first, other_goes);
+      Parked parked;
+      const auto claim = [&] { return parked.begin(1, "ann", 2); };
+      std::optional<Ws> early, late;
+      if (claims_first) early = claim();
+      std::optional<Ws> right = parked.begin(1);
+      if (!claims_first) late = claim();
+      parked.cluster.nodes.run();
+      if (other_goes) right->cut();
+      parked.cluster.nodes.advance(3s);
+      Ws& wrong = claims_first ? *early : *late;
+      CHECK(terms(wrong.receive_json()) == terms(0, false, 0, nullptr));
+      CHECK_FALSE(wrong.is_closed());
+      if (other_goes) {
+        parked.require_resumable(1);
+      } else {
+        CHECK(terms(right->receive_json()) == terms(1, true, 1, 0));
+        CHECK(right->receive_json() == numbered(1, "red", 1));
+        CHECK(right->is_idle());
+      }
+    }
+  }
+}
+
 TEST_CASE("a client that comes back to the old node while its session moves waits and gets it back") {
   for (int steps = 6; steps < 40; ++steps) {
     CAPTURE(steps);

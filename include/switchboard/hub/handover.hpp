@@ -302,6 +302,7 @@ class Handover {
   std::unique_ptr<Import> take(Import& import);
   void fail(Import& import);
   void install(Import& import);
+  bool choose_waiter(Import& import, const SessionSnapshot& snapshot);
   std::uint32_t create(Import& import, const SessionSnapshot& snapshot);
   void restore_log(Session& session, const SessionSnapshot& snapshot);
   void replay_events(Import& import, SessionSnapshot& snapshot, ConnectionId id);

@@ -55,8 +55,10 @@ template <class App, class Host>
 void Handover<App, Host>::look(Import& import) {
   if (import.stage != Import::Stage::looking) return schedule(import);
   if (!is_waited_for(import)) return fail(import);
-  const Waiter& first = import.waiting.front();
-  if (hub_.find_session(first.handoff, first.last_seq) != HubType::none) {
+  const auto is_back = [this](const Waiter& waiter) {
+    return hub_.find_session(waiter.handoff, waiter.last_seq) != HubType::none;
+  };
+  if (std::any_of(import.waiting.begin(), import.waiting.end(), is_back)) {
     const auto taken = take(import);
     for (Waiter& waiter : taken->waiting) finish_waiter(waiter);
     return;
@@ -64,7 +66,11 @@ void Handover<App, Host>::look(Import& import) {
   HandoverMessage find{.step = Step::find, .token = import.token, .session = import.session};
   find.home = import.node;
   find.user = import.user;
-  find.last_seq = first.last_seq.value;
+  // One of them may claim more than there is; the others are not to be refused for that.
+  find.last_seq =
+      std::min_element(import.waiting.begin(), import.waiting.end(), [](const Waiter& a, const Waiter& b) {
+        return a.last_seq < b.last_seq;
+      })->last_seq.value;
   find.answer_to = own_channel();
   send(node_channel(import.node, import.session.shard), find,
        [this, token = import.token](std::error_code error) {

@@ -20,7 +20,7 @@ void Handover<App, Host>::install(Import& import) {
     if (find_import(token) == nullptr) return;  // the App has been told of that, and may do anything
   }
   std::optional<SessionSnapshot> snapshot = SessionSnapshot::decode(import.snapshot);
-  if (!snapshot) return fail(import);
+  if (!snapshot || !choose_waiter(import, *snapshot)) return fail(import);
   const std::uint32_t slot = create(import, *snapshot);
   if (slot == HubType::none) {
     hub_.refuse(import.waiting.front().use, refusals::internal_error());
@@ -40,13 +40,23 @@ void Handover<App, Host>::install(Import& import) {
   hub_.unlink_user_if_unused(taken->user);
 }
 
+/// Puts to the front the client to whom the session goes: one that is still here if there is such a one, and
+/// that claims to have seen no more than there is. False if all claim more: to them it is unknown.
+template <class App, class Host>
+bool Handover<App, Host>::choose_waiter(Import& import, const SessionSnapshot& snapshot) {
+  const auto rank = [&](const Waiter& waiter) {
+    if (waiter.last_seq.value > snapshot.newest_sequence) return 0;
+    return hub_.find(waiter.use) != nullptr ? 2 : 1;
+  };
+  const auto chosen = std::max_element(import.waiting.begin(), import.waiting.end(),
+                                       [&](const Waiter& a, const Waiter& b) { return rank(a) < rank(b); });
+  std::rotate(import.waiting.begin(), chosen, chosen + 1);
+  return rank(import.waiting.front()) > 0;
+}
+
 /// Makes the session as if it had been parked here; `none` if the App's State cannot be made.
 template <class App, class Host>
 std::uint32_t Handover<App, Host>::create(Import& import, const SessionSnapshot& snapshot) {
-  const auto is_here = [this](const Waiter& waiter) { return hub_.find(waiter.use) != nullptr; };
-  const auto first = std::find_if(import.waiting.begin(), import.waiting.end(), is_here);
-  if (first != import.waiting.end()) std::rotate(import.waiting.begin(), first, first + 1);
-
   const std::uint32_t slot = hub_.create_client(std::move(import.waiting.front().handoff.user));
   if (slot == HubType::none) return slot;
   auto& client = hub_.clients_[slot];
