@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { callSafely } from './emitter.js';
-import { SwitchboardError, closed } from './errors.js';
+import { SwitchboardError, closed, isRateLimited } from './errors.js';
 import { checkChannel } from './frames.js';
 
 /** What the server is known to hold of a channel. `unknown`: a request was cut off before its answer. */
@@ -98,7 +98,7 @@ export class Channels {
     const request = channel.request;
     channel.request = null;
     this.#pacer.answered();
-    if (frame.type === 'error' && frame.code === 'rate.limited') {
+    if (isRateLimited(frame)) {
       this.#pacer.limited(); // not done: asked again later, in its place
       this.#reconcile(channel, channel.order);
       return true;

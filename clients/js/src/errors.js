@@ -18,6 +18,9 @@ export class SwitchboardError extends Error {
   }
 }
 
+/** Whether the server has not done something because of its rate limit. */
+export const isRateLimited = (frame) => frame.type === 'error' && frame.code === 'rate.limited';
+
 export const closed = () => new SwitchboardError('closed', 'The client was closed before this was sent.');
 
 export const unknownOutcome = () => new SwitchboardError(

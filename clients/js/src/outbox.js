@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { SwitchboardError, closed, unknownOutcome } from './errors.js';
+import { SwitchboardError, closed, isRateLimited, unknownOutcome } from './errors.js';
 
 /**
  * What may be done with a request whose answer had not come when the connection ended.
@@ -114,7 +114,7 @@ export class Outbox {
     this.#unanswered.delete(key);
     const isPaced = entry.repeat !== Repeat.never;
     if (isPaced) this.#pacer.answered();
-    if (frame.code === 'rate.limited' && frame.type === 'error') {
+    if (isRateLimited(frame)) {
       this.#pacer.limited();
       if (isPaced) {
         this.#putBack(entry);

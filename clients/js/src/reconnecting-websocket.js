@@ -4,7 +4,7 @@ import { decodeBinary, encodeBinary } from './binary.js';
 import { Channels } from './channels.js';
 import { Emitter } from './emitter.js';
 import { systemClock, systemEnvironment } from './environment.js';
-import { SwitchboardError, closed } from './errors.js';
+import { SwitchboardError, closed, isRateLimited } from './errors.js';
 import { checkChannel, checkFrame, checkId } from './frames.js';
 import { Lifecycle } from './lifecycle.js';
 import { Outbox, Repeat } from './outbox.js';
@@ -242,10 +242,8 @@ export class ReconnectingWebSocket {
     if (frame.id !== undefined) {
       if (this.#channels.settle(frame.id, frame) || this.#outbox.settle(JSON.stringify(frame.id), frame)) return this.#flush();
     }
-    if (frame.type === 'error') {
-      if (frame.code === 'rate.limited') this.#pacer.limited();
-      return this.#events.emit('error', SwitchboardError.fromFrame(frame));
-    }
+    if (isRateLimited(frame)) this.#pacer.limited();
+    if (frame.type === 'error') return this.#events.emit('error', SwitchboardError.fromFrame(frame));
     // One with an id answers what was asked on an earlier connection, and was asked anew.
     if (frame.status === 'unsubscribed' && frame.id === undefined) return this.#channels.revoke(frame.channel, frame.code);
     return undefined; // a second answer to a publish that was sent twice
