@@ -85,6 +85,20 @@ TEST_CASE("an unsubscribe that a cut overtakes does not end what was subscribed 
   CHECK(two.sink.heard == std::vector<std::string>{"gap", "heard"});
 }
 
+TEST_CASE("an unsubscribe of a node that is cut off does not end what is subscribed after it") {
+  Two two;
+  two.subscribe();
+  two.run();
+  two.network->cut("second");
+  two.to.unsubscribe("news");
+  two.subscribe();
+  two.network->restore("second");
+  two.run();
+  two.publish("heard");
+  two.run();
+  CHECK(two.sink.heard == std::vector<std::string>{"gap", "heard"});
+}
+
 TEST_CASE("the fate of a message may be that a node is cut") {
   Two two;
   Sink third;

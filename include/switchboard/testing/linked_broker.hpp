@@ -328,6 +328,7 @@ inline void TestNetwork::unsubscribe(const PortPtr& port, std::string_view chann
   const auto found = port->channels.find(channel);
   if (found == port->channels.end()) return;
   port->channels.erase(found);
+  if (port->is_away) return;  // the cut has unsubscribed it
   to_server(port, channel, [this, port, name = std::string(channel), cuts = port->cuts] {
     if (port->cuts != cuts) return;  // it has been unsubscribed by the cut, and since then perhaps subscribed
     const auto subscribers = subscribers_.find(name);
