@@ -28,6 +28,7 @@ using namespace std::chrono_literals;
 struct World {
   std::set<std::string> refused_to;    ///< tokens whose users may subscribe to nothing
   bool closes_at_unsubscribe = false;  ///< in on_unsubscribe
+  bool publishes_at_open = false;      ///< "opened" in channel red, in on_open
   sb::Duration publish_delay{};        ///< how long may_publish takes
   std::vector<std::string> journal;    ///< what the Apps were told, in order, with the node
   std::vector<std::string> take_journal() { return std::exchange(journal, {}); }
@@ -76,6 +77,7 @@ struct Member {
   void on_open(Connection connection) {
     if (!clock) clock = connection;
     note("open", connection);
+    if (world->publishes_at_open) shard->publish("red", "opened");
   }
   void on_unsubscribe(Connection connection, std::string_view) {
     if (world->closes_at_unsubscribe) connection.close(sb::CloseCode::normal);

@@ -201,6 +201,24 @@ TEST_CASE("a node keeps 16 MiB for a session on its way there, and if more comes
   CHECK(terms(back.welcome()) == terms(18, true, 0, 0));
 }
 
+TEST_CASE("what the App publishes when that fills up goes out behind the publish that did") {
+  Parked parked(3);
+  Ws bob = parked.cluster.subscriber(2, "bob", {"red"});
+  Ws here = parked.cluster.subscriber(1, "here", {"red"});
+  parked.cluster.network().fate = [](const TestMessage& message) {
+    return step_of(message.payload) == Step::chunk ? TestFate::lose_silently : TestFate::arrive;
+  };
+  Ws waiting = parked.begin(1);
+  parked.cluster.nodes.run();
+  const std::string megabyte((1 << 20) - 1000, 'x');
+  for (int i = 0; i < 16; ++i) parked.cluster.publish(1, "red", megabyte);
+  for (Ws* ws : {&bob, &here}) CHECK(received_data(*ws).size() == 16);
+  parked.cluster.world.publishes_at_open = true;
+  parked.cluster.publish(1, "red", "a" + megabyte);
+  CHECK(terms(waiting.receive_json()) == terms(0, false, 0, nullptr));
+  for (Ws* ws : {&bob, &here}) CHECK(received_data(*ws) == std::vector<json>{"a" + megabyte, "opened"});
+}
+
 TEST_CASE("what a handler does to a session that is on its way is refused rather than lost") {
   const char* what = GENERATE("send", "join", "close");
   CAPTURE(what);

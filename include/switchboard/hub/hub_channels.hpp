@@ -138,8 +138,9 @@ void Hub<App, Host>::send_to_peers(std::string_view channel, MakeEnvelope make, 
   envelope.counter = counters_.next(channel, origin_);
   envelope.origin = origin_;
   Payload payload = std::make_shared<const std::string>(envelope.encode());
+  port_->publish(channel, payload, std::move(done));
+  // Last: it may come to a call of the App's, whose own publish must not go out before this one.
   if constexpr (is_clustered) handover_.on_envelope(channel, envelope, payload);
-  port_->publish(channel, std::move(payload), std::move(done));
 }
 
 template <class App, class Host>
