@@ -171,6 +171,37 @@ TEST_CASE("binary messages, and gaps that a slow client was told of, are replaye
   CHECK(next == 11);
 }
 
+TEST_CASE(
+    "what was unwritten when its socket went is kept besides the newest, wherever the session is then") {
+  for (int steps = 0; steps < 30; ++steps) {
+    CAPTURE(steps);
+    Cluster cluster(2, {.sessions = {.replay = 10}});
+    auto ws = cluster.subscriber(0, "ann", {"red"});
+    ws.stop_reading();
+    std::vector<json> all;
+    const auto publish = [&](unsigned node) {
+      for (int i = 0; i < 10; ++i) cluster.publish(node, "red", all.emplace_back(all.size()));
+    };
+    publish(0);
+    ws.cut();
+    cluster.nodes.run();
+    cluster.network().set_manual(true);
+    auto back = cluster.begin_resume(1, "ann", ws.session(), 0);
+    cluster.nodes.run();
+    for (int i = 0; i < steps; ++i) {
+      cluster.network().step();
+      cluster.nodes.run();
+    }
+    publish(1);
+    cluster.network().set_manual(false);
+    cluster.nodes.advance(1s);
+    const json welcome = back.receive_json();
+    CHECK(welcome["recovered"] == true);
+    CHECK(welcome["missed"] == 0);
+    CHECK(received_data(back) == all);
+  }
+}
+
 TEST_CASE("more than one envelope of a log arrives whole") {
   Cluster cluster(2);
   auto ws = cluster.subscriber(0, "ann", {"red"});

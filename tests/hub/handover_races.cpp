@@ -161,6 +161,54 @@ TEST_CASE("a client that has gone from where it waited for its session does not 
   CHECK(parked.cluster.node(1).metrics().sessions_taken_over.value() == 0);
 }
 
+TEST_CASE("a session is not taken from its client for another that claims to have seen more than there is") {
+  for (const std::optional<Step> lost : {std::optional<Step>(), {Step::find}, {Step::offer}}) {
+    for (int steps = 0; steps < 40; ++steps) {
+      CAPTURE(lost.has_value(), steps);
+      Parked parked;
+      parked.cluster.network().fate = [rest = lost](const TestMessage& message) mutable {
+        if (!rest || step_of(message.payload) != rest) return TestFate::arrive;
+        rest.reset();  // the first only
+        return TestFate::lose_silently;
+      };
+      parked.cluster.network().set_manual(true);
+      Ws right = parked.begin(1), wrong = parked.begin(1, "ann", 2);
+      parked.steps(steps);
+      right.cut();
+      Ws home = parked.begin(0);
+      parked.cluster.nodes.run();
+      parked.go_on(3s);
+      CHECK(terms(home.receive_json()) == terms(1, true, 1, 0));
+      CHECK(home.receive_json() == numbered(1, "red", 1));
+      CHECK(home.is_idle());
+      CHECK_FALSE(home.is_closed());
+      CHECK(terms(wrong.receive_json()) == terms(0, false, 0, nullptr));
+    }
+  }
+}
+
+TEST_CASE("who comes after its user was disconnected gets a new session, and not the one that has ended") {
+  for (int steps = 0; steps < 30; ++steps) {
+    CAPTURE(steps);
+    Parked parked(3);
+    Ws waiting = parked.begin_and_stop(steps);
+    parked.cluster.shard(1).disconnect_user("ann");
+    waiting.cut();
+    parked.cluster.nodes.run();
+    Ws later = parked.begin(1);
+    parked.cluster.nodes.run();
+    parked.go_on(3s);
+    const json welcome = later.receive_json();
+    CHECK(terms(welcome) == terms(0, false, 0, nullptr));
+    CHECK(welcome["session"] != parked.ws->session());
+    CHECK(later.is_idle());
+    CHECK_FALSE(later.is_closed());
+    Ws watcher = parked.cluster.subscriber(2, "wat", {"red"}, true);
+    watcher.send_json({{"action", "presence"}, {"channel", "red"}});
+    CHECK(watcher.receive_json()["count"] == 1);
+  }
+}
+
 TEST_CASE("a user who is disconnected while a session moves is, wherever that is") {
   for (const unsigned node : {0U, 1U, 2U}) {
     for (int steps = 0; steps < 30; ++steps) {

@@ -345,6 +345,27 @@ TEST_CASE("a log that is restored keeps more than its bound, if it was given mor
   CHECK(log.kept_count() == 5);
 }
 
+TEST_CASE("a log that is restored goes on keeping what was unwritten when the other was parked") {
+  Log log = make_log(5, {.max_messages = 5});
+  log.park();
+  CHECK(log.extra().messages == 5);
+  CHECK(log.extra().bytes == 10);
+  std::vector<Log::Entry> kept;
+  log.for_each_kept([&](const Log::Entry& entry) { kept.push_back(entry); });
+  Log moved({.max_messages = 5, .max_bytes = 10});
+  moved.restore(kept, log.newest_sequence(), log.extra());
+  for (Log* one : {&log, &moved}) {
+    for (int i = 6; i <= 10; ++i) one->store_message("m" + std::to_string(i % 10));
+    CHECK(missed_text(one->get_missed_messages(0)).starts_with("0: m1@1"));
+    one->store_message("m1");
+    CHECK(one->get_missed_messages(0).missed == 1);
+  }
+  Log boundless({.max_messages = 5});
+  boundless.restore(kept, log.newest_sequence(), {~std::size_t{0}, ~std::size_t{0}});
+  for (int i = 0; i < 20; ++i) boundless.store_message("more");
+  CHECK(boundless.kept_count() == 10);  // no more than it was given counts
+}
+
 TEST_CASE("a gap counts nothing, whatever an empty message counts") {
   StatefulConnection<Padded> log;
   for (int i = 0; i < 2; ++i) log.store_message({});

@@ -198,6 +198,7 @@ class Handover {
     std::vector<Waiter> waiting;
     std::uint64_t token = 0;
     Stage stage = Stage::looking;
+    Sequence claim;    // for which it was asked for last
     std::string from;  // the channel of the hub that has it
     std::vector<Channel> channels;
     std::size_t links_missing = 0;
@@ -289,7 +290,7 @@ class Handover {
     return found == imports_.end() ? nullptr : found->second.get();
   }
   Import* find_import(const SessionId& session, std::string_view user);
-  bool is_waited_for(const Import& import) const;
+  std::optional<Sequence> lowest_claim(const Import& import) const;
   void look(Import& import);
   void receive_offer(Import& import, const HandoverMessage& offer);
   void receive_chunk(Import& import, const HandoverMessage& chunk);

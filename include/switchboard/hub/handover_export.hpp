@@ -11,8 +11,11 @@ namespace switchboard::inline v1 {
 template <class App, class Host>
 void Handover<App, Host>::receive_find(const HandoverMessage& find) {
   if (Export* known = find_export(find.token)) {
-    if (!known->is_pulled) offer(*known);
-    return;
+    if (known->is_pulled) return;
+    // Who claimed less has gone, and may be here: to those who are left it is unknown.
+    if (find.last_seq > hub_.find(known->client)->session->log.newest_sequence().value)
+      return give_up(*known);
+    return offer(*known);
   }
   const auto found = hub_.sessions_.find(find.session);
   if (found == hub_.sessions_.end() || !find.answer_to.starts_with(node_channel_prefix)) return;
@@ -218,6 +221,7 @@ SessionSnapshot Handover<App, Host>::snapshot_of(const Export& export_) {
   const Session& session = *client.session;
   SessionSnapshot snapshot;
   snapshot.newest_sequence = session.log.newest_sequence().value;
+  snapshot.extra = session.log.extra();
   snapshot.state = state_text(client.state);
   std::unordered_map<std::uint64_t, std::uint32_t> channel_of_key;
   for (const auto& channel : export_.channels) {

@@ -41,12 +41,16 @@ auto Handover<App, Host>::find_import(const SessionId& session, std::string_view
   return nullptr;
 }
 
-/// Whether a client that asked for the session is still there. If not it may be back at its old node, or at a
-/// third, and must not lose the session to where nobody is.
+/// The least that a client claims to have seen of those that asked for the session and are still there: one
+/// of them may claim more than there is, and the others are not to be refused for that. One that has gone may
+/// be back at its old node, or at a third, and must not lose the session to where it is not: it does not
+/// count.
 template <class App, class Host>
-bool Handover<App, Host>::is_waited_for(const Import& import) const {
-  return std::any_of(import.waiting.begin(), import.waiting.end(),
-                     [this](const Waiter& waiter) { return hub_.find(waiter.use) != nullptr; });
+std::optional<Sequence> Handover<App, Host>::lowest_claim(const Import& import) const {
+  std::optional<Sequence> lowest;
+  for (const Waiter& waiter : import.waiting)
+    if (hub_.find(waiter.use) != nullptr && (!lowest || waiter.last_seq < *lowest)) lowest = waiter.last_seq;
+  return lowest;
 }
 
 /// Asks whoever holds sessions that began there for this one; again and again, since it may be on its way
@@ -54,9 +58,11 @@ bool Handover<App, Host>::is_waited_for(const Import& import) const {
 template <class App, class Host>
 void Handover<App, Host>::look(Import& import) {
   if (import.stage != Import::Stage::looking) return schedule(import);
-  if (!is_waited_for(import)) return fail(import);
+  const std::optional<Sequence> claim = lowest_claim(import);
+  if (!claim) return fail(import);
   const auto is_back = [this](const Waiter& waiter) {
-    return hub_.find_session(waiter.handoff, waiter.last_seq) != HubType::none;
+    return hub_.find(waiter.use) != nullptr &&
+           hub_.find_session(waiter.handoff, waiter.last_seq) != HubType::none;
   };
   if (std::any_of(import.waiting.begin(), import.waiting.end(), is_back)) {
     const auto taken = take(import);
@@ -66,11 +72,8 @@ void Handover<App, Host>::look(Import& import) {
   HandoverMessage find{.step = Step::find, .token = import.token, .session = import.session};
   find.home = import.node;
   find.user = import.user;
-  // One of them may claim more than there is; the others are not to be refused for that.
-  find.last_seq =
-      std::min_element(import.waiting.begin(), import.waiting.end(), [](const Waiter& a, const Waiter& b) {
-        return a.last_seq < b.last_seq;
-      })->last_seq.value;
+  import.claim = *claim;
+  find.last_seq = claim->value;
   find.answer_to = own_channel();
   send(node_channel(import.node, import.session.shard), find,
        [this, token = import.token](std::error_code error) {
@@ -94,9 +97,13 @@ template <class App, class Host>
 void Handover<App, Host>::receive_offer(Import& import, const HandoverMessage& offer) {
   if (import.stage != Import::Stage::looking && offer.answer_to != import.from) return;
   if (!offer.answer_to.starts_with(node_channel_prefix)) return;
-  if (import.stage == Import::Stage::looking && !is_waited_for(import)) {
-    send_step(offer.answer_to, Step::cancel, offer.token);
-    return fail(import);
+  if (import.stage == Import::Stage::looking) {
+    const std::optional<Sequence> claim = lowest_claim(import);
+    if (!claim || *claim > import.claim) {  // who claimed less has gone; for the others it is asked for again
+      send_step(offer.answer_to, Step::cancel, offer.token);
+      if (!claim) fail(import);
+      return;
+    }
   }
   import.from = offer.answer_to;
   bool has_more = import.stage == Import::Stage::looking;

@@ -41,11 +41,13 @@ void Handover<App, Host>::install(Import& import) {
 }
 
 /// Puts to the front the client to whom the session goes: one that is still here if there is such a one, and
-/// that claims to have seen no more than there is. False if all claim more: to them it is unknown.
+/// that claims to have seen no more than there is; if the user has been disconnected, which ends the session,
+/// one that came before that. False if there is none: to them it is unknown.
 template <class App, class Host>
 bool Handover<App, Host>::choose_waiter(Import& import, const SessionSnapshot& snapshot) {
   const auto rank = [&](const Waiter& waiter) {
     if (waiter.last_seq.value > snapshot.newest_sequence) return 0;
+    if (import.closing && !waiter.closing) return 0;
     return hub_.find(waiter.use) != nullptr ? 2 : 1;
   };
   const auto chosen = std::max_element(import.waiting.begin(), import.waiting.end(),
@@ -112,7 +114,7 @@ void Handover<App, Host>::restore_log(Session& session, const SessionSnapshot& s
     }
     entries.push_back(std::move(restored));
   }
-  session.log.restore(std::move(entries), snapshot.newest_sequence);
+  session.log.restore(std::move(entries), snapshot.newest_sequence, snapshot.extra);
 }
 
 /// What has happened since, but for what the old hub had heard.

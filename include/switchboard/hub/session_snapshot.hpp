@@ -42,6 +42,7 @@ struct SessionSnapshot {
   std::vector<std::string> revoked;      ///< channels it was taken off, of which its client has not been told
   std::string state;                     ///< the App's, JSON; empty: it cannot be carried
   std::vector<Entry> entries;            ///< payloads point into the log, or into what was decoded
+  StatefulConnection<>::Extra extra;     ///< the log's
 
   std::string encode() const {
     std::size_t size = 256;
@@ -71,6 +72,7 @@ struct SessionSnapshot {
           .u32(entry.missed)
           .u32(entry.channel)
           .text(entry.payload);
+    writer.u64(extra.messages).u64(extra.bytes);
     return out;
   }
 
@@ -94,6 +96,10 @@ struct SessionSnapshot {
       entry.missed = reader.u32();
       entry.channel = reader.u32();
       entry.payload = reader.text();
+    }
+    if (!reader.is_at_end()) {  // an earlier release does not say
+      snapshot.extra.messages = static_cast<std::size_t>(reader.u64());
+      snapshot.extra.bytes = static_cast<std::size_t>(reader.u64());
     }
     if (!reader.is_at_end() || !snapshot.is_consistent()) return std::nullopt;
     return snapshot;

@@ -75,6 +75,12 @@ class StatefulConnection {
     std::vector<Entry> messages;  ///< what is kept of them, in order
   };
 
+  /// What a parked log keeps beyond its ReplayOptions.
+  struct Extra {
+    std::size_t messages = 0;  ///< beyond `max_messages`
+    std::size_t bytes = 0;     ///< beyond `max_bytes`
+  };
+
   /// Owns no memory until the first message.
   explicit StatefulConnection(ReplayOptions options = {}) : options_(options) {}
 
@@ -156,8 +162,8 @@ class StatefulConnection {
     const std::size_t replay = replay_count();
     for (std::size_t i = 0; i < replay; ++i) replay_bytes += size_of(unwritten(i));
     const std::size_t newer = unwritten_count() - replay;
-    extra_messages_ = std::min(replay + newer, std::max(extra_messages_, newer));
-    extra_bytes_ = std::min(replay_bytes + unwritten_bytes_, std::max(extra_bytes_, unwritten_bytes_));
+    extra_.messages = std::min(replay + newer, std::max(extra_.messages, newer));
+    extra_.bytes = std::min(replay_bytes + unwritten_bytes_, std::max(extra_.bytes, unwritten_bytes_));
     unwritten_bytes_ = 0;
     written_ = 0;
     trim();
@@ -193,17 +199,24 @@ class StatefulConnection {
     for (std::size_t i = 0; i < entries_.size(); ++i) visit(entries_[i]);
   }
 
-  /// Makes an empty log what another was: parked, with these entries, and `newest` the number of the last
-  /// message it ever had. Numbers must rise, and none be above `newest`.
-  void restore(std::vector<Entry> entries, Sequence newest) {
+  /// What was unwritten when it was parked last, as far as that counts: see `park`.
+  Extra extra() const { return extra_; }
+
+  /// Makes an empty log what another was: parked, with these entries, `newest` the number of the last message
+  /// it ever had, and its `extra`. Numbers must rise, and none be above `newest`. What is given is kept, also
+  /// where it is more than `ReplayOptions` and `extra` allow.
+  void restore(std::vector<Entry> entries, Sequence newest, Extra extra = {}) {
     for (Entry& entry : entries) {
       bytes_ += size_of(entry);
       entries_.push_back(std::move(entry));
     }
     newest_ = newest;
     parked_ = true;
-    extra_messages_ = entries_.size() - std::min(entries_.size(), options_.max_messages);
-    extra_bytes_ = bytes_ - std::min(bytes_, options_.max_bytes);
+    const auto at_most = [](std::size_t given, std::size_t kept, std::size_t bound) {
+      return std::max(std::min(given, kept), kept - std::min(kept, bound));
+    };
+    extra_ = {at_most(extra.messages, entries_.size(), options_.max_messages),
+              at_most(extra.bytes, bytes_, options_.max_bytes)};
   }
 
   // What a slow consumer loses.
@@ -291,8 +304,8 @@ class StatefulConnection {
 
   void trim() {
     if (parked_) {
-      while (is_over(entries_.size(), options_.max_messages, extra_messages_) ||
-             is_over(bytes_, options_.max_bytes, extra_bytes_))
+      while (is_over(entries_.size(), options_.max_messages, extra_.messages) ||
+             is_over(bytes_, options_.max_bytes, extra_.bytes))
         pop_front();
     } else {
       while (written_ > 0 && (entries_.size() > options_.max_messages || bytes_ > options_.max_bytes))
@@ -322,8 +335,7 @@ class StatefulConnection {
   std::size_t written_ = 0;  // entries at the front that a socket has taken
   std::size_t bytes_ = 0;
   std::size_t unwritten_bytes_ = 0;
-  std::size_t extra_messages_ = 0;  // beyond the replay bounds, when parked last
-  std::size_t extra_bytes_ = 0;
+  Extra extra_;
   bool parked_ = false;
 };
 
