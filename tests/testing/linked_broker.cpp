@@ -99,6 +99,19 @@ TEST_CASE("an unsubscribe of a node that is cut off does not end what is subscri
   CHECK(two.sink.heard == std::vector<std::string>{"gap", "heard"});
 }
 
+TEST_CASE("a subscribe that a cut overtakes is none if it was taken back meanwhile") {
+  Two two;
+  two.subscribe();
+  two.network->cut("second");
+  two.to.unsubscribe("news");
+  two.network->restore("second");
+  two.run();
+  two.publish("unheard");
+  two.run();
+  CHECK(two.asked == 0);
+  CHECK(two.sink.heard == std::vector<std::string>{"gap"});
+}
+
 TEST_CASE("the fate of a message may be that a node is cut") {
   Two two;
   Sink third;

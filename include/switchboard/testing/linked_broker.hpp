@@ -315,7 +315,7 @@ inline void TestNetwork::subscribe(const PortPtr& port, std::string_view channel
   port->channels.emplace(channel);
   if (refuse_if_away(port, channel, done)) return;
   to_server(port, channel, [this, port, name = std::string(channel), done = std::move(done)] {
-    if (!port->is_closed && !port->is_away) {
+    if (!port->is_closed && !port->is_away && port->channels.contains(name)) {
       auto& subscribers = subscribers_[name];
       if (std::find(subscribers.begin(), subscribers.end(), port) == subscribers.end())
         subscribers.push_back(port);
