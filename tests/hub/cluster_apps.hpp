@@ -166,6 +166,14 @@ struct Cluster {
     shard(number).publish(channel, data);
     nodes.run();
   }
+  /// Of a network set to manual so many messages arrive, and no more.
+  void steps(int count) {
+    nodes.run();
+    for (int i = 0; i < count; ++i) {
+      network().step();
+      nodes.run();
+    }
+  }
   /// The sum over all nodes.
   std::uint64_t metric(sb::Counter sb::HubMetrics::* counter) {
     std::uint64_t sum = 0;

@@ -133,11 +133,7 @@ TEST_CASE("a session that is on its way to a node that stops ends up there, and 
     auto ws = cluster.subscriber(0, "ann", {"red"});
     cluster.network().set_manual(true);
     auto moving = cluster.begin_resume(1, "ann", ws.session(), 0);
-    cluster.nodes.run();
-    for (int i = 0; i < steps; ++i) {
-      cluster.network().step();
-      cluster.nodes.run();
-    }
+    cluster.steps(steps);
     cluster.nodes.stop(1);
     cluster.network().set_manual(false);
     cluster.publish(0, "red", 1);

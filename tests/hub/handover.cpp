@@ -187,11 +187,7 @@ TEST_CASE(
     cluster.nodes.run();
     cluster.network().set_manual(true);
     auto back = cluster.begin_resume(1, "ann", ws.session(), 0);
-    cluster.nodes.run();
-    for (int i = 0; i < steps; ++i) {
-      cluster.network().step();
-      cluster.nodes.run();
-    }
+    cluster.steps(steps);
     publish(1);
     cluster.network().set_manual(false);
     cluster.nodes.advance(1s);

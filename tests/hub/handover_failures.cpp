@@ -185,9 +185,7 @@ TEST_CASE("a session comes back to a node that has not heard yet that it was tak
 
 TEST_CASE("a node keeps 16 MiB for a session on its way there, and if more comes the client has a new one") {
   Parked parked(3);
-  parked.cluster.network().fate = [](const TestMessage& message) {
-    return step_of(message.payload) == Step::chunk ? TestFate::lose_silently : TestFate::arrive;
-  };
+  parked.cluster.network().fate = losing(Step::chunk);
   Ws waiting = parked.begin(1);
   parked.cluster.nodes.run();
   const std::string megabyte((1 << 20) - 1000, 'x');
@@ -205,9 +203,7 @@ TEST_CASE("what the App publishes when that fills up goes out behind the publish
   Parked parked(3);
   Ws bob = parked.cluster.subscriber(2, "bob", {"red"});
   Ws here = parked.cluster.subscriber(1, "here", {"red"});
-  parked.cluster.network().fate = [](const TestMessage& message) {
-    return step_of(message.payload) == Step::chunk ? TestFate::lose_silently : TestFate::arrive;
-  };
+  parked.cluster.network().fate = losing(Step::chunk);
   Ws waiting = parked.begin(1);
   parked.cluster.nodes.run();
   const std::string megabyte((1 << 20) - 1000, 'x');
@@ -226,9 +222,7 @@ TEST_CASE("what a handler does to a session that is on its way is refused rather
   auto ws = cluster.connect(0, "ann");
   ws.send_json({{"sleep", 400}, {what, "it"}});
   cluster.nodes.run();
-  cluster.network().fate = [&](const TestMessage& message) {
-    return step_of(message.payload) == Step::taken ? TestFate::lose_silently : TestFate::arrive;
-  };
+  cluster.network().fate = losing(Step::taken);
   auto back = cluster.begin_resume(1, "ann", ws.session(), 0);
   cluster.nodes.advance(300ms);  // longer than a handler is waited for
   CHECK(terms(back.receive_json()) == terms(0, true, 0, 0));
@@ -243,9 +237,7 @@ TEST_CASE("a publish that is allowed when its session has been copied is carried
   auto keeper = cluster.connect(0, "keeper");
   auto ws = cluster.subscriber(0, "ann", {"red"});
   auto bob = cluster.subscriber(1, "bob", {"red"});
-  cluster.network().fate = [&](const TestMessage& message) {
-    return step_of(message.payload) == Step::taken ? TestFate::lose_silently : TestFate::arrive;
-  };
+  cluster.network().fate = losing(Step::taken);
   cluster.world.publish_delay = 400ms;  // longer than a handler is waited for
   const json publish{{"action", "publish"}, {"channel", "red"}, {"data", 1}, {"id", "x"}};
   ws.send_json(publish);
@@ -304,11 +296,7 @@ TEST_CASE("channels that were asked for a session that did not come are let go")
     CAPTURE(steps);
     cluster.network().set_manual(true);
     auto waiting = cluster.begin_resume(1, "ann", ws.session(), 0);
-    cluster.nodes.run();
-    for (int i = 0; i < steps; ++i) {
-      cluster.network().step();
-      cluster.nodes.run();
-    }
+    cluster.steps(steps);
     cluster.network().cut("node1");
     cluster.network().set_manual(false);
     cluster.nodes.advance(3s);

@@ -232,9 +232,7 @@ TEST_CASE("a user who is disconnected while a session moves is, though it does n
   const unsigned node = GENERATE(0U, 1U, 2U);
   CAPTURE(node);
   Parked parked(3);
-  parked.cluster.network().fate = [](const TestMessage& message) {
-    return step_of(message.payload) == Step::chunk ? TestFate::lose_silently : TestFate::arrive;
-  };
+  parked.cluster.network().fate = losing(Step::chunk);
   Ws waiting = parked.begin(1);
   parked.cluster.nodes.run();  // the copy has been made
   parked.cluster.shard(node).disconnect_user("ann");

@@ -16,6 +16,14 @@ inline std::optional<sb::HandoverMessage::Step> step_of(const std::string& paylo
   return message ? std::optional(message->step) : std::nullopt;
 }
 
+/// A fate for TestNetwork: that step is always lost, all else arrives.
+inline auto losing(sb::HandoverMessage::Step step) {
+  return [step](const sb::testing::TestMessage& message) {
+    return step_of(message.payload) == step ? sb::testing::TestFate::lose_silently
+                                            : sb::testing::TestFate::arrive;
+  };
+}
+
 /// A node with a session of ann's, cut, in channel red, with one message that it has not seen.
 struct Parked {
   Cluster cluster;
@@ -47,14 +55,7 @@ struct Parked {
     }
     throw std::runtime_error("no welcome came");
   }
-  /// So many messages arrive, and no more.
-  void steps(int count) {
-    cluster.nodes.run();
-    for (int i = 0; i < count; ++i) {
-      cluster.network().step();
-      cluster.nodes.run();
-    }
-  }
+  void steps(int count) { cluster.steps(count); }
   /// A client asks node 1, and so many messages of its session's way there arrive; the rest waits for
   /// `go_on`.
   Ws begin_and_stop(int count) {
